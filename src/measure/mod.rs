@@ -1,0 +1,3 @@
+//! Samples, outcomes, histograms, tallies and the summary over them. Merging is order-free.
+
+pub mod outcome;

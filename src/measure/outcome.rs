@@ -1,0 +1,216 @@
+//! What can become of a step, a session and a message: data, sorted by whose fault it is.
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The reply that the step expects.
+    Accepted,
+    /// 4yz where the step expects something else; end of data: any 4yz.
+    Deferred,
+    /// 5yz where the step expects something else; end of data: any 5yz.
+    Rejected,
+    /// A positive reply, but not the expected one.
+    Unexpected,
+    /// No reply within the step's limit; the sample is the time waited.
+    Timeout,
+    /// The connection was lost, or what came was no reply.
+    Lost,
+}
+
+impl Outcome {
+    /// All of them, in the order of the reports.
+    pub const ALL: [Self; 6] = [
+        Self::Accepted,
+        Self::Deferred,
+        Self::Rejected,
+        Self::Unexpected,
+        Self::Timeout,
+        Self::Lost,
+    ];
+
+    /// Its name in result files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Deferred => "deferred",
+            Self::Rejected => "rejected",
+            Self::Unexpected => "unexpected",
+            Self::Timeout => "timeout",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Clock {
+    /// From our write to the whole reply.
+    Service,
+    /// From the intended start to the whole reply; open load only.
+    Response,
+    /// Actual minus intended start; open load only.
+    Lag,
+}
+
+impl Clock {
+    /// All of them, in the order of the reports.
+    pub const ALL: [Self; 3] = [Self::Service, Self::Response, Self::Lag];
+
+    /// Its name in result files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Response => "response",
+            Self::Lag => "lag",
+        }
+    }
+}
+
+/// Why there was no usable reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Failure {
+    /// The connection was refused.
+    Refused,
+    /// No route, host or network down.
+    Unreachable,
+    /// The peer closed where a reply was owed.
+    Closed,
+    /// The peer reset the connection.
+    Reset,
+    /// The step's time limit passed.
+    TimedOut,
+    /// Bytes that are no SMTP reply.
+    Garbage,
+    /// A reply line over the limit.
+    LineTooLong,
+    /// A reply of more bytes than the limit.
+    ReplyTooLong,
+    /// A reply that no command owed.
+    Unsolicited,
+    /// No file descriptor was left.
+    NoDescriptors,
+    /// No local port or address was left.
+    NoPorts,
+    /// Another fault of our own side.
+    Internal,
+}
+
+/// On which side a failure lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fault {
+    Peer,
+    Network,
+    Tls,
+    Generator,
+}
+
+impl Fault {
+    /// Its name in result files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Network => "network",
+            Self::Tls => "tls",
+            Self::Generator => "generator",
+        }
+    }
+}
+
+impl Failure {
+    /// Its name in result files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::Garbage => "garbage",
+            Self::LineTooLong => "line_too_long",
+            Self::ReplyTooLong => "reply_too_long",
+            Self::Unsolicited => "unsolicited",
+            Self::NoDescriptors => "no_descriptors",
+            Self::NoPorts => "no_ports",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Refused
+            | Self::Closed
+            | Self::TimedOut
+            | Self::Garbage
+            | Self::LineTooLong
+            | Self::ReplyTooLong
+            | Self::Unsolicited => Fault::Peer,
+            Self::Unreachable | Self::Reset => Fault::Network,
+            Self::NoDescriptors | Self::NoPorts | Self::Internal => Fault::Generator,
+        }
+    }
+
+    /// The outcome of the step in which it happened.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::TimedOut => Outcome::Timeout,
+            _ => Outcome::Lost,
+        }
+    }
+}
+
+/// What became of a message or a recipient, by its last attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fate {
+    /// A positive reply to the end of data.
+    Accepted,
+    /// Refused for good (5yz).
+    Rejected,
+    /// Refused for now (4yz).
+    Deferred,
+    /// No usable or an unexpected reply before the end of data.
+    Failed,
+    /// Lost after the end of data and before its reply (RFC 1047).
+    InDoubt,
+    /// The script's own drop or abort, or a transaction that sends no mail data.
+    Abandoned,
+    /// Cut at the drain limit.
+    Unfinished,
+    /// Our own fault.
+    GeneratorFailed,
+}
+
+impl Fate {
+    /// All of them, in the order of the reports.
+    pub const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::Rejected,
+        Self::Deferred,
+        Self::Failed,
+        Self::InDoubt,
+        Self::Abandoned,
+        Self::Unfinished,
+        Self::GeneratorFailed,
+    ];
+
+    /// Its name in result files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Deferred => "deferred",
+            Self::Failed => "failed",
+            Self::InDoubt => "in_doubt",
+            Self::Abandoned => "abandoned",
+            Self::Unfinished => "unfinished",
+            Self::GeneratorFailed => "generator_failed",
+        }
+    }
+}

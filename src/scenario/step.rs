@@ -1,0 +1,147 @@
+//! Names of steps: what a sample, a reply or a failure belongs to.
+//!
+//! The standard steps have fixed ids, so the engine names them without a look-up; other verbs of a script get
+//! ids behind them when it is compiled.
+
+/// A step of a plan: an index into its [`StepNames`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepId(pub u16);
+
+macro_rules! standard_steps {
+    ($($(#[$doc:meta])* $constant:ident = $number:literal, $name:literal;)*) => {
+        impl StepId {
+            $($(#[$doc])* pub const $constant: Self = Self($number);)*
+        }
+        /// Names of the standard steps, in the order in which reports list them.
+        pub const STANDARD_STEPS: &[&str] = &[$($name),*];
+    };
+}
+
+standard_steps! {
+    /// `connect()` until the connection stands.
+    CONNECT = 0, "connect";
+    /// Connection to the whole greeting.
+    GREETING = 1, "greeting";
+    EHLO = 2, "ehlo";
+    HELO = 3, "helo";
+    MAIL = 4, "mail";
+    RCPT = 5, "rcpt";
+    /// DATA until its 354.
+    DATA = 6, "data";
+    /// 354 until the last byte of mail data is written.
+    UPLOAD = 7, "upload";
+    /// BDAT chunks but the last.
+    BDAT = 8, "bdat";
+    /// Last byte of mail data until its reply; BDAT LAST too.
+    EOD = 9, "eod";
+    RSET = 10, "rset";
+    NOOP = 11, "noop";
+    QUIT = 12, "quit";
+    /// First command of a transaction until the reply that ends it.
+    TRANSACTION = 13, "transaction";
+    /// Start of connecting until the connection is closed.
+    SESSION = 14, "session";
+    /// A reply that was owed by nobody.
+    UNSOLICITED = 15, "unsolicited";
+}
+
+/// How many names one plan may have: a script with more different verbs is refused.
+pub const STEP_NAMES_MAX: usize = 256;
+
+/// The steps of a plan by name: the standard ones first, then the other verbs of its scripts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepNames(Vec<String>);
+
+impl Default for StepNames {
+    fn default() -> Self {
+        Self(STANDARD_STEPS.iter().map(|name| (*name).to_owned()).collect())
+    }
+}
+
+impl StepNames {
+    /// The id of `name`, lower-cased and with everything outside `[a-z0-9_.-]` turned into `_`; new names are
+    /// added. `None` once [`STEP_NAMES_MAX`] is reached.
+    pub fn intern(&mut self, name: &str) -> Option<StepId> {
+        let name: String = name
+            .chars()
+            .map(|c| match c.to_ascii_lowercase() {
+                c @ ('a'..='z' | '0'..='9' | '_' | '.' | '-') => c,
+                _ => '_',
+            })
+            .take(32)
+            .collect();
+        if let Some(index) = self.0.iter().position(|known| *known == name) {
+            return u16::try_from(index).ok().map(StepId);
+        }
+        if self.0.len() >= STEP_NAMES_MAX {
+            return None;
+        }
+        self.0.push(name);
+        u16::try_from(self.0.len() - 1).ok().map(StepId)
+    }
+
+    /// The name of `step`.
+    #[must_use]
+    pub fn name(&self, step: StepId) -> &str {
+        &self.0[usize::from(step.0)]
+    }
+
+    /// The id of a name that is known already.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<StepId> {
+        self.0
+            .iter()
+            .position(|known| known == name)
+            .and_then(|i| u16::try_from(i).ok())
+            .map(StepId)
+    }
+
+    /// How many there are; ids are below it.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All ids with their names, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (StepId, &str)> {
+        self.0.iter().zip(0_u16..).map(|(name, index)| (StepId(index), name.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_names_sit_at_their_ids() {
+        let names = StepNames::default();
+        for (id, name) in [
+            (StepId::CONNECT, "connect"),
+            (StepId::EOD, "eod"),
+            (StepId::UNSOLICITED, "unsolicited"),
+        ] {
+            assert_eq!(names.name(id), name);
+            assert_eq!(names.find(name), Some(id));
+        }
+    }
+
+    #[test]
+    fn other_verbs_are_added_once_and_cleaned() {
+        let mut names = StepNames::default();
+        let vrfy = names.intern("VRFY").unwrap();
+        assert_eq!(names.intern("vrfy"), Some(vrfy));
+        assert_eq!(names.name(vrfy), "vrfy");
+        let odd = names.intern("X=Y,|\u{1b}").unwrap();
+        assert_eq!(names.name(odd), "x_y___");
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut names = StepNames::default();
+        for n in names.count()..STEP_NAMES_MAX {
+            assert!(names.intern(&format!("x{n}")).is_some());
+        }
+        assert_eq!(names.intern("one-more"), None);
+        assert!(names.intern("mail").is_some());
+    }
+}

@@ -1,0 +1,169 @@
+//! Target URLs: where the mail goes, as the user wrote it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The port of `smtp://` without one (RFC 5321 section 4.5.4.2).
+pub const SMTP_PORT: u16 = 25;
+
+/// A target URL. Names are not yet resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetUrl {
+    /// `smtp://host:port`.
+    Tcp {
+        /// A name or an address, without brackets.
+        host: String,
+        /// 1 to 65535.
+        port: u16,
+    },
+    /// `smtp+unix:///path`.
+    Unix {
+        /// Absolute.
+        path: PathBuf,
+    },
+    /// `embedded:`: the built-in sink on loopback.
+    Embedded,
+}
+
+/// What is wrong with a URL, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlError {
+    /// A lower-case fragment.
+    pub message: String,
+    /// What to write.
+    pub hint: String,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.message, self.hint)
+    }
+}
+
+impl std::error::Error for UrlError {}
+
+const HINT: &str = "write smtp://host:port, smtp://[::1]:2525, smtp+unix:///path or embedded:";
+
+impl TargetUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// When the scheme is unknown, or host, port or path is faulty.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let fault = |message: String| UrlError { message, hint: HINT.to_owned() };
+        if text == "embedded:" {
+            return Ok(Self::Embedded);
+        }
+        if let Some(path) = text.strip_prefix("smtp+unix://") {
+            if !path.starts_with('/') || path.len() < 2 {
+                return Err(fault(format!("`{text}` has no absolute path")));
+            }
+            // sockaddr_un holds 108 bytes with the closing NUL on Linux, 104 elsewhere.
+            if path.len() > 103 {
+                return Err(fault(format!("the socket path in `{text}` is over 103 bytes long")));
+            }
+            return Ok(Self::Unix { path: PathBuf::from(path) });
+        }
+        let Some(rest) = text.strip_prefix("smtp://") else {
+            return Err(fault(match text.split_once("://") {
+                Some((scheme, _)) => format!("target scheme `{scheme}://` is not known here"),
+                None => format!("target `{text}` is not a URL"),
+            }));
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = match rest.strip_prefix('[') {
+            Some(rest) => {
+                let (host, after) = rest
+                    .split_once(']')
+                    .ok_or_else(|| fault(format!("`{text}` has an open bracket")))?;
+                if host.parse::<std::net::Ipv6Addr>().is_err() {
+                    return Err(fault(format!("`{host}` is not an IPv6 address")));
+                }
+                match after.strip_prefix(':') {
+                    Some(port) => (host, Some(port)),
+                    None if after.is_empty() => (host, None),
+                    None => return Err(fault(format!("`{after}` after the address in `{text}`"))),
+                }
+            }
+            None if rest.matches(':').count() > 1 => {
+                return Err(fault(format!("the IPv6 address in `{text}` needs brackets")));
+            }
+            None => match rest.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (rest, None),
+            },
+        };
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        if host.is_empty() || host.len() > 255 || !host.chars().all(allowed) {
+            return Err(fault(format!("`{host}` is not a host name in `{text}`")));
+        }
+        let port = match port {
+            None => SMTP_PORT,
+            Some(port) => match port.parse() {
+                Ok(port) if port != 0 => port,
+                _ => return Err(fault(format!("`{port}` is not a port"))),
+            },
+        };
+        Ok(Self::Tcp { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for TargetUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "smtp://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "smtp://{host}:{port}"),
+            Self::Unix { path } => write!(f, "smtp+unix://{}", path.display()),
+            Self::Embedded => f.write_str("embedded:"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_read_and_print_the_same() {
+        for text in [
+            "smtp://127.0.0.1:2525",
+            "smtp://[::1]:2525",
+            "smtp://mx.example.com:25",
+            "smtp+unix:///run/x.sock",
+            "embedded:",
+        ] {
+            assert_eq!(TargetUrl::parse(text).map(|url| url.to_string()), Ok(text.to_owned()));
+        }
+        assert_eq!(
+            TargetUrl::parse("smtp://localhost").map(|u| u.to_string()).as_deref(),
+            Ok("smtp://localhost:25")
+        );
+        assert_eq!(
+            TargetUrl::parse("smtp://[::1]/").map(|u| u.to_string()).as_deref(),
+            Ok("smtp://[::1]:25")
+        );
+    }
+
+    #[test]
+    fn faulty_urls_are_named() {
+        for bad in [
+            "",
+            "localhost:25",
+            "http://x",
+            "smtp://",
+            "smtp://:25",
+            "smtp://h:0",
+            "smtp://h:65536",
+            "smtp://::1:25",
+            "smtp://[::1",
+            "smtp://[x]:25",
+            "smtp+unix://rel",
+            "smtp+unix:///",
+            "smtp://a b",
+            "smtp://h:25/x",
+            "embedded",
+        ] {
+            assert!(TargetUrl::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}
