@@ -2,9 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::scenario::Scenario;
+use crate::message::render::RunIdentity;
 use crate::scenario::target::TargetUrl;
+use crate::scenario::{Bound, Scenario};
+use crate::schedule::{self, Stage};
+
+/// Shortest interval of the time series.
+pub const INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// A run has about this many intervals at most.
+const INTERVALS: u32 = 600;
 
 /// Everything the engine needs. Made once, never changed.
 #[derive(Clone, Debug)]
@@ -13,20 +21,22 @@ pub struct Plan {
     pub scenario: Scenario,
     /// Where it goes; exactly one for now.
     pub targets: Vec<Target>,
-    /// What a run is called in the mail it sends and in `run.json`: 16 hex digits.
-    pub run_id: String,
-    /// What fixes every random choice.
-    pub seed: u64,
+    /// What the run is called in the mail it sends and in `run.json`, and what fixes every random choice.
+    pub identity: RunIdentity,
     /// Threads with an event loop of their own, from 1.
     pub workers: usize,
     /// The schedule: what is measured under which name, in order. The last one is the one that is judged.
-    pub stages: Vec<crate::schedule::Stage>,
+    pub stages: Vec<Stage>,
+    /// How many messages the run sends at most.
+    pub messages: Option<u64>,
+    /// Length of one interval of the time series.
+    pub interval: Duration,
 }
 
 /// A target with its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// `target`, or its name in `[targets.NAME]`.
+    /// Its name in result files: `target` where the scenario gives none.
     pub name: String,
     /// As written.
     pub url: TargetUrl,
@@ -41,4 +51,96 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A UNIX socket.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether it cannot leave this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Plan {
+    /// Resolves `scenario` against `target`.
+    #[must_use]
+    pub fn new(scenario: Scenario, target: Target, identity: RunIdentity, cores: usize) -> Self {
+        let load = &scenario.load;
+        let sessions = usize::try_from(load.sessions).unwrap_or(usize::MAX);
+        let stages = schedule::closed_stages(load.warmup, load.length);
+        let length = load.length.map_or(Duration::ZERO, |length| load.warmup + length);
+        let messages = match load.bound {
+            None => None,
+            Some(Bound::Messages(count)) => Some(count),
+            Some(Bound::EachOnce) => Some(scenario.mail.files()),
+        };
+        Self {
+            workers: cores.clamp(1, sessions.max(1)),
+            interval: interval(length),
+            stages,
+            messages,
+            targets: vec![target],
+            identity,
+            scenario,
+        }
+    }
+
+    /// How many file descriptors the sessions need, with what the process needs besides.
+    #[must_use]
+    pub fn descriptors(&self, embedded: bool) -> u64 {
+        const BESIDES: u64 = 64;
+        let sessions = u64::from(self.scenario.load.sessions);
+        BESIDES + self.workers as u64 * 8 + if embedded { 2 * sessions } else { sessions }
+    }
+}
+
+/// Whole seconds, so that rows of the time series line up with the clock on the wall.
+fn interval(length: Duration) -> Duration {
+    let seconds = (length / INTERVALS).as_secs_f64().ceil();
+    Duration::try_from_secs_f64(seconds).unwrap_or(INTERVAL_MIN).max(INTERVAL_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_whole_seconds_and_about_600() {
+        let check = |seconds, want| {
+            assert_eq!(
+                interval(Duration::from_secs(seconds)),
+                Duration::from_secs(want),
+                "{seconds}"
+            );
+        };
+        check(0, 1);
+        check(10, 1);
+        check(600, 1);
+        check(601, 2);
+        check(36_000, 60);
+    }
+
+    #[test]
+    fn local_addresses_cannot_leave_the_machine() {
+        let local = |text: &str| Address::Tcp(text.parse().unwrap()).is_local();
+        assert!(local("127.0.0.1:25"));
+        assert!(local("127.9.9.9:25"));
+        assert!(local("[::1]:25"));
+        assert!(local("[::ffff:127.0.0.1]:25"));
+        assert!(!local("10.0.0.1:25"));
+        assert!(!local("0.0.0.0:25"));
+        assert!(!local("[fe80::1]:25"));
+    }
 }

@@ -3,6 +3,8 @@
 //! All of it is a pure function of the seed and the number of the message, so a message is the same for every
 //! target, worker and shard. Bodies are rendered before the run and shared.
 
+pub mod render;
+pub mod seed;
 pub mod template;
 
 use std::ops::RangeInclusive;
@@ -26,6 +28,18 @@ pub struct Mail {
     pub per_message: RangeInclusive<u32>,
     /// Kinds of messages; at least one.
     pub kinds: Vec<MessageKind>,
+}
+
+impl Mail {
+    /// How many files the kinds hold together.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        let count = |kind: &MessageKind| match &kind.content {
+            Content::Generated { .. } => 0,
+            Content::Files { files, .. } => files.len() as u64,
+        };
+        self.kinds.iter().map(count).sum()
+    }
 }
 
 /// A supply of addresses. Holds no CR, LF or angle bracket.

@@ -1,0 +1,535 @@
+//! From a message number to its envelope and mail data.
+
+use std::io::Write as _;
+use std::ops::Range;
+
+use rand::distr::Distribution;
+use rand_distr::LogNormal;
+
+use super::seed::{self, Purpose, choice};
+use super::template::{Template, Value};
+use super::{
+    AddressSource, Addresses, Content, MESSAGE_BYTES_MAX, Mail, Mark, MessageKind, Pick, SizeRule,
+};
+
+/// The domain of everything that smtpbench names by itself; reserved by RFC 2606.
+const OWN_DOMAIN: &str = "smtpbench.test";
+/// Recipients that the To field lists; the rest is in the envelope alone.
+const TO_FIELD_MAX: u32 = 20;
+/// z of the 99th percentile of the normal distribution.
+const Z_99: f64 = 2.326_347_874_040_841;
+/// A log-normal size is cut at so many times its 99th percentile.
+const SIZE_TAIL: u64 = 4;
+
+/// What one run puts into its mail.
+#[derive(Clone, Debug)]
+pub struct RunIdentity {
+    /// 16 hex digits.
+    pub run_id: String,
+    /// What fixes every choice.
+    pub seed: u64,
+}
+
+/// One message of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageId {
+    /// Its number in the plan, from 0.
+    pub seq: u64,
+    /// Index into the kinds.
+    pub kind: usize,
+}
+
+/// The text below the header: which bytes, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Made-up lines.
+    Filler(Filler),
+    /// A file of the kind.
+    File { kind: usize, file: usize },
+}
+
+/// A generated text of an exact length that ends in CRLF and has no line that begins with a dot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filler {
+    /// Bytes in all, its last CRLF included; 0 or at least 2.
+    pub bytes: u64,
+}
+
+impl Mail {
+    /// The kind of message `seq` where its script names none.
+    #[must_use]
+    pub fn kind_of(&self, identity: &RunIdentity, seq: u64) -> usize {
+        if self.kinds.len() == 1 {
+            return 0;
+        }
+        seed::weighted(
+            self.kinds.iter().map(|kind| kind.weight),
+            choice(identity.seed, Purpose::Kind, seq, 0),
+        )
+    }
+
+    /// How many recipients message `seq` has on RCPT lines with `{{recipient}}`.
+    #[must_use]
+    pub fn recipients_of(&self, identity: &RunIdentity, seq: u64) -> u32 {
+        let (low, high) =
+            (u64::from(*self.per_message.start()), u64::from(*self.per_message.end()));
+        let count = seed::uniform(low..=high, choice(identity.seed, Purpose::Recipients, seq, 0));
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Appends the reverse-path of message `seq`.
+    pub fn put_sender(&self, identity: &RunIdentity, seq: u64, out: &mut Vec<u8>) {
+        // The index keeps the choices for the sender apart from those for recipients 0, 1, ...
+        self.senders.put(identity, seq, u64::MAX, seq, out);
+    }
+
+    /// Appends forward-path `index` of message `seq`.
+    pub fn put_recipient(&self, identity: &RunIdentity, seq: u64, index: u32, out: &mut Vec<u8>) {
+        let position = seq.wrapping_mul(u64::from(*self.per_message.end())) + u64::from(index);
+        self.recipients.put(identity, seq, u64::from(index), position, out);
+    }
+
+    /// Appends the domain of forward-path `index` of message `seq`.
+    pub fn put_domain(&self, identity: &RunIdentity, seq: u64, index: u32, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.put_recipient(identity, seq, index, out);
+        if let Some(at) = out[start..].iter().rposition(|byte| *byte == b'@') {
+            out.drain(start..=start + at);
+        }
+    }
+
+    /// Appends the header of `message` and gives the body that belongs below it. `stuffed` says whether lines that
+    /// begin with a dot get another (DATA) or not (BDAT); `date` is the Date field's text; `put_column` appends a
+    /// cell of the session's row of a data table.
+    pub fn put_head(
+        &self,
+        identity: &RunIdentity,
+        message: MessageId,
+        stuffed: bool,
+        date: &str,
+        put_column: impl Fn(usize, usize, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) -> Body {
+        let kind = &self.kinds[message.kind];
+        match &kind.content {
+            Content::Generated { size, headers } => {
+                let size = size.draw(identity, message.seq);
+                let start = out.len();
+                let fields = Fields { mail: self, identity, message, kind, size, date, headers };
+                fields.put(stuffed, put_column, out);
+                let head = (out.len() - start) as u64;
+                // One byte cannot hold a line end, so a body is none or at least two bytes.
+                let bytes = match size.saturating_sub(head) {
+                    1 => 2,
+                    bytes => bytes,
+                };
+                Body::Filler(Filler { bytes })
+            }
+            Content::Files { files, pick, mark } => {
+                if *mark == Mark::Prepend {
+                    put_mark(identity, message.seq, out);
+                }
+                let count = files.len() as u64;
+                let file = match pick {
+                    Pick::Random => {
+                        let rng = choice(identity.seed, Purpose::File, message.seq, 0);
+                        seed::uniform(0..=count - 1, rng)
+                    }
+                    Pick::RoundRobin | Pick::EachOnce | Pick::Unique => message.seq % count,
+                };
+                Body::File { kind: message.kind, file: usize::try_from(file).unwrap_or(0) }
+            }
+        }
+    }
+
+    /// The bytes of `body`.
+    #[must_use]
+    pub fn body_bytes(&self, body: Body, stuffed: bool) -> u64 {
+        match body {
+            Body::Filler(filler) => filler.bytes,
+            Body::File { .. } => self.file(body, stuffed).len() as u64,
+        }
+    }
+
+    /// Appends to `slices` the bytes `range` of `body`, at most `slices_max` of them. They need not be all: the
+    /// caller writes them and asks again.
+    pub fn body_slices<'a>(
+        &'a self,
+        body: Body,
+        stuffed: bool,
+        range: Range<u64>,
+        slices: &mut Vec<std::io::IoSlice<'a>>,
+        slices_max: usize,
+    ) {
+        match body {
+            Body::File { .. } => {
+                let (from, to) = (as_index(range.start), as_index(range.end));
+                slices.push(std::io::IoSlice::new(&self.file(body, stuffed)[from..to]));
+            }
+            Body::Filler(filler) => filler.slices(range, slices, slices_max),
+        }
+    }
+
+    fn file(&self, body: Body, stuffed: bool) -> &[u8] {
+        let Body::File { kind, file } = body else { return &[] };
+        match &self.kinds[kind].content {
+            Content::Files { files, .. } if stuffed => &files[file].stuffed,
+            Content::Files { files, .. } => &files[file].data,
+            Content::Generated { .. } => &[],
+        }
+    }
+}
+
+fn as_index(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+impl Addresses {
+    fn put(&self, identity: &RunIdentity, seq: u64, index: u64, position: u64, out: &mut Vec<u8>) {
+        match &self.source {
+            AddressSource::List(list) => {
+                let at = as_index(position % list.len() as u64);
+                out.extend_from_slice(list[at].as_bytes());
+            }
+            AddressSource::Pattern(pattern) => pattern.render(out, |value, out| match value {
+                Value::Seq => put_number(seq, out),
+                Value::Domain => {
+                    let rng = choice(identity.seed, Purpose::Domain, seq, index);
+                    let at = seed::weighted(self.domains.iter().map(|(_, weight)| *weight), rng);
+                    if let Some((domain, _)) = self.domains.get(at) {
+                        out.extend_from_slice(domain.as_bytes());
+                    }
+                }
+                Value::Uniform { low, high, draw } => {
+                    // Two numbers in one index: draws of one pattern, recipients of one message.
+                    let index = index.wrapping_mul(1 << 32) ^ u64::from(*draw);
+                    let rng = choice(identity.seed, Purpose::Uniform, seq, index);
+                    put_number(seed::uniform(*low..=*high, rng), out);
+                }
+                // The compiler lets no other value into a pattern.
+                _ => {}
+            }),
+        }
+    }
+}
+
+/// Appends a number in digits.
+pub fn put_number(number: u64, out: &mut Vec<u8>) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+/// The field that names the tool and the run, in every message.
+fn put_mark(identity: &RunIdentity, seq: u64, out: &mut Vec<u8>) {
+    let version = env!("CARGO_PKG_VERSION");
+    let _ =
+        write!(out, "X-Smtpbench: smtpbench/{version}; run={}; message={seq}\r\n", identity.run_id);
+}
+
+impl SizeRule {
+    /// The size of message `seq` in bytes.
+    #[must_use]
+    pub fn draw(&self, identity: &RunIdentity, seq: u64) -> u64 {
+        let mut rng = choice(identity.seed, Purpose::Size, seq, 0);
+        match *self {
+            Self::Fixed(bytes) => bytes,
+            Self::Uniform { low, high } => seed::uniform(low..=high, rng),
+            Self::LogNormal { p50, p99 } => {
+                #[expect(clippy::cast_precision_loss, reason = "sizes are below 2^30")]
+                let (median, tail) = ((p50.max(1)) as f64, (p99.max(1)) as f64);
+                let sigma = (tail / median).ln() / Z_99;
+                let drawn =
+                    LogNormal::new(median.ln(), sigma).map_or(median, |law| law.sample(&mut rng));
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the cast saturates, and the law gives no negative number"
+                )]
+                let bytes = drawn.round() as u64;
+                bytes.clamp(1, p99.saturating_mul(SIZE_TAIL).min(MESSAGE_BYTES_MAX))
+            }
+        }
+    }
+}
+
+/// The header of a generated message.
+struct Fields<'a> {
+    mail: &'a Mail,
+    identity: &'a RunIdentity,
+    message: MessageId,
+    kind: &'a MessageKind,
+    size: u64,
+    date: &'a str,
+    headers: &'a [(String, Template)],
+}
+
+impl Fields<'_> {
+    fn put(
+        &self,
+        stuffed: bool,
+        put_column: impl Fn(usize, usize, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
+        let seq = self.message.seq;
+        put_mark(self.identity, seq, out);
+        if self.is_ours("From") {
+            out.extend_from_slice(b"From: <");
+            self.mail.put_sender(self.identity, seq, out);
+            out.extend_from_slice(b">\r\n");
+        }
+        if self.is_ours("To") {
+            self.put_to(out);
+        }
+        if self.is_ours("Subject") {
+            let _ = write!(out, "Subject: smtpbench {} {seq}\r\n", self.kind.name);
+        }
+        if self.is_ours("Date") {
+            let _ = write!(out, "Date: {}\r\n", self.date);
+        }
+        if self.is_ours("Message-ID") {
+            let run = &self.identity.run_id;
+            let _ = write!(out, "Message-ID: <{run}.{seq}@{OWN_DOMAIN}>\r\n");
+        }
+        for (name, value) in self.headers {
+            if stuffed && name.starts_with('.') {
+                out.push(b'.');
+            }
+            let _ = write!(out, "{name}: ");
+            value.render(out, |value, out| self.put_value(value, &put_column, out));
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn is_ours(&self, field: &str) -> bool {
+        !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(field))
+    }
+
+    fn put_to(&self, out: &mut Vec<u8>) {
+        let seq = self.message.seq;
+        out.extend_from_slice(b"To: ");
+        let count = self.mail.recipients_of(self.identity, seq).min(TO_FIELD_MAX);
+        for index in 0..count {
+            // A line of its own for each: addresses may be long, lines end at 998 (RFC 5322 section 2.1.1).
+            out.extend_from_slice(if index == 0 { b"<" } else { b",\r\n <" });
+            self.mail.put_recipient(self.identity, seq, index, out);
+            out.push(b'>');
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn put_value(
+        &self,
+        value: &Value,
+        put_column: &impl Fn(usize, usize, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
+        let (mail, identity, seq) = (self.mail, self.identity, self.message.seq);
+        match value {
+            Value::Sender => mail.put_sender(identity, seq, out),
+            Value::Recipient => mail.put_recipient(identity, seq, 0, out),
+            Value::Domain => mail.put_domain(identity, seq, 0, out),
+            Value::Seq => put_number(seq, out),
+            Value::MessageSize => put_number(self.size, out),
+            Value::MessageName => out.extend_from_slice(self.kind.name.as_bytes()),
+            Value::Uniform { low, high, draw } => {
+                put_number(uniform_value(identity.seed, seq, *low, *high, *draw), out);
+            }
+            Value::Column { table, column } => put_column(*table, *column, out),
+            Value::Client => out.extend_from_slice(OWN_DOMAIN.as_bytes()),
+        }
+    }
+}
+
+/// `{{a..b}}` of a line or a header: fixed by seed, number and which of several it is.
+#[must_use]
+pub fn uniform_value(seed: u64, number: u64, low: u64, high: u64, draw: u32) -> u64 {
+    // Address patterns use indices from 2^32 on and u64::MAX; these stay below.
+    seed::uniform(low..=high, choice(seed, Purpose::Uniform, number, u64::from(draw)))
+}
+
+/// Bytes of one line of filler, its CRLF included.
+const FILLER_LINE: usize = 76;
+/// Lines of filler that are kept; longer texts repeat them.
+const FILLER_LINES: usize = 864;
+
+/// The lines that generated texts are cut from: 64 KiB, made once.
+static FILLER: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
+    let words = "the quick generator writes plain words so that no filter and no line end gets in the way of the clock ";
+    let mut letters = words.bytes().cycle();
+    let mut text = Vec::with_capacity(FILLER_LINE * FILLER_LINES);
+    for _ in 0..FILLER_LINES {
+        text.extend(letters.by_ref().take(FILLER_LINE - 2));
+        text.extend_from_slice(b"\r\n");
+    }
+    text
+});
+
+impl Filler {
+    fn slices<'a>(
+        self,
+        range: Range<u64>,
+        slices: &mut Vec<std::io::IoSlice<'a>>,
+        slices_max: usize,
+    ) {
+        let text: &'static [u8] = &FILLER;
+        let length = text.len() as u64;
+        let words = self.bytes.saturating_sub(2);
+        // A text cut between CR and LF would leave a bare CR: such a length starts one byte later in the filler.
+        let phase = u64::from(words % FILLER_LINE as u64 == FILLER_LINE as u64 - 1);
+        let mut at = range.start;
+        while at < range.end && slices.len() < slices_max {
+            if at >= words {
+                let end = &b"\r\n"[as_index(at - words)..as_index(range.end - words)];
+                slices.push(std::io::IoSlice::new(end));
+                return;
+            }
+            let from = as_index((at + phase) % length);
+            let take = (text.len() - from).min(as_index(range.end.min(words) - at));
+            slices.push(std::io::IoSlice::new(&text[from..from + take]));
+            at += take as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::template::Part;
+    use super::*;
+
+    fn identity() -> RunIdentity {
+        RunIdentity { run_id: "0123456789abcdef".into(), seed: 42 }
+    }
+
+    fn pattern(parts: Vec<Part>) -> Addresses {
+        Addresses { source: AddressSource::Pattern(Template::new(parts)), domains: Vec::new() }
+    }
+
+    fn mail(size: SizeRule, headers: Vec<(String, Template)>) -> Mail {
+        let user = Part::Value(Value::Uniform { low: 1, high: 1000, draw: 0 });
+        Mail {
+            senders: Addresses {
+                source: AddressSource::List(vec!["a@sender.test".into(), "b@sender.test".into()]),
+                domains: Vec::new(),
+            },
+            recipients: pattern(vec![
+                Part::Text(b"user"[..].into()),
+                user,
+                Part::Text(b"@recipient.test"[..].into()),
+            ]),
+            per_message: 1..=1,
+            kinds: vec![MessageKind {
+                name: "plain".into(),
+                weight: 1,
+                content: Content::Generated { size, headers },
+            }],
+        }
+    }
+
+    fn whole(mail: &Mail, seq: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let id = MessageId { seq, kind: 0 };
+        let body = mail.put_head(
+            &identity(),
+            id,
+            true,
+            "Mon, 1 Jan 2024 00:00:00 +0000",
+            |_, _, _| {},
+            &mut out,
+        );
+        let (mut at, bytes) = (0, mail.body_bytes(body, true));
+        while at < bytes {
+            let mut slices = Vec::new();
+            mail.body_slices(body, true, at..bytes, &mut slices, 3);
+            for slice in &slices {
+                out.extend_from_slice(slice);
+                at += slice.len() as u64;
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_message_has_exactly_the_size_asked_for() {
+        for size in [700, 701, 776, 777, 1024, 4096, 65_536, 70_000, 200_001] {
+            let text = whole(&mail(SizeRule::Fixed(size), vec![]), 3);
+            assert_eq!(text.len() as u64, size);
+        }
+    }
+
+    #[test]
+    fn a_size_below_the_header_is_raised_to_it() {
+        let text = whole(&mail(SizeRule::Fixed(10), vec![]), 3);
+        assert!(text.ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(&text));
+    }
+
+    #[test]
+    fn a_header_of_the_user_replaces_ours() {
+        let headers = vec![
+            ("from".to_owned(), Template::text("me@x.test")),
+            (".Dot".to_owned(), Template::text("1")),
+        ];
+        let text = String::from_utf8(whole(&mail(SizeRule::Fixed(10), headers), 3)).unwrap();
+        assert_eq!(text.matches("rom: ").count(), 1, "{text}");
+        assert!(text.contains("\r\nfrom: me@x.test\r\n..Dot: 1\r\n\r\n"), "{text}");
+        assert!(text.starts_with("X-Smtpbench: smtpbench/"), "{text}");
+    }
+
+    #[test]
+    fn the_same_message_is_the_same_every_time() {
+        let mail = mail(SizeRule::LogNormal { p50: 1000, p99: 20_000 }, vec![]);
+        assert_eq!(whole(&mail, 17), whole(&mail, 17));
+        assert_ne!(whole(&mail, 17), whole(&mail, 18));
+    }
+
+    #[test]
+    fn log_normal_sizes_have_their_median_and_tail() {
+        let rule = SizeRule::LogNormal { p50: 20_000, p99: 400_000 };
+        let mut sizes: Vec<u64> = (0..50_000).map(|seq| rule.draw(&identity(), seq)).collect();
+        sizes.sort_unstable();
+        assert!((19_000..21_000).contains(&sizes[25_000]), "{}", sizes[25_000]);
+        assert!((360_000..440_000).contains(&sizes[49_500]), "{}", sizes[49_500]);
+        assert!(*sizes.last().unwrap() <= 1_600_000);
+    }
+
+    #[test]
+    fn lists_are_taken_in_turn_and_recipients_differ_by_index() {
+        let mut mail = mail(SizeRule::Fixed(10), vec![]);
+        let mut senders = Vec::new();
+        for seq in 0..3 {
+            mail.put_sender(&identity(), seq, &mut senders);
+        }
+        assert_eq!(senders, b"a@sender.testb@sender.testa@sender.test");
+        mail.per_message = 1..=3;
+        let text = |index| {
+            let mut out = Vec::new();
+            mail.put_recipient(&identity(), 5, index, &mut out);
+            out
+        };
+        assert_ne!(text(0), text(1));
+        let mut domain = Vec::new();
+        mail.put_domain(&identity(), 5, 0, &mut domain);
+        assert_eq!(domain, b"recipient.test");
+    }
+
+    proptest! {
+        #[test]
+        fn filler_is_lines_whatever_its_length(bytes in 2..200_000_u64, cut in 0..200_000_u64) {
+            let filler = Filler { bytes };
+            let cut = cut.min(bytes);
+            let mut text = Vec::new();
+            for range in [0..cut, cut..bytes] {
+                let mut slices = Vec::new();
+                filler.slices(range, &mut slices, 64);
+                slices.iter().for_each(|slice| text.extend_from_slice(slice));
+            }
+            prop_assert_eq!(text.len() as u64, bytes);
+            prop_assert!(text.ends_with(b"\r\n"));
+            let bare = text.windows(2).any(|w| (w[0] == b'\r') != (w[1] == b'\n'));
+            prop_assert!(!bare, "a bare CR or LF");
+            prop_assert!(!text.windows(3).any(|w| w == b"\r\n."));
+        }
+    }
+}
