@@ -7,6 +7,8 @@ pub mod units;
 
 pub mod clock;
 
+pub mod stats;
+
 pub mod smtp;
 
 pub mod message;
@@ -20,3 +22,5 @@ pub mod scenario;
 pub mod plan;
 
 pub mod measure;
+
+pub mod report;

@@ -1,0 +1,241 @@
+//! Where a sample belongs: stage, script and step, as dense indices.
+
+use crate::measure::outcome::{Clock, Outcome};
+use crate::plan::Plan;
+use crate::scenario::step::{StepId, StepNames};
+
+/// Where a sample, a reply or a failure belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Index into [`Plan::stages`]: the stage in which the sample's arrival was to start.
+    pub stage: u8,
+    /// Index into the scenario's scripts.
+    pub script: u16,
+    /// The step.
+    pub step: StepId,
+}
+
+/// The names of a plan and the turn from a [`Place`] into an index. Made once and shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    target: String,
+    stages: Vec<String>,
+    scripts: Vec<String>,
+    steps: StepNames,
+}
+
+/// A series of samples: place, clock and outcome. Ordered as reports list them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesId(u32);
+
+/// A place as a dense index. Ordered as reports list them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PlaceId(u32);
+
+/// A stage and a script as a dense index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ScriptId(u32);
+
+const CLOCKS: usize = Clock::ALL.len();
+const OUTCOMES: usize = Outcome::ALL.len();
+
+impl Layout {
+    /// The layout of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let target = plan.targets.first().map_or("target", |target| target.name.as_str());
+        Self::from_names(
+            target,
+            plan.stages.iter().map(|stage| stage.name.clone()).collect(),
+            plan.scenario.scripts.iter().map(|script| script.name.clone()).collect(),
+            plan.scenario.steps.clone(),
+        )
+    }
+
+    /// A layout of these names; at least one stage and one script.
+    ///
+    /// # Panics
+    /// When a sample could not be indexed: no stage, no script, over 256 stages or 65,536 scripts.
+    #[must_use]
+    pub fn from_names(
+        target: &str,
+        stages: Vec<String>,
+        scripts: Vec<String>,
+        steps: StepNames,
+    ) -> Self {
+        assert!((1..=256).contains(&stages.len()), "a run has 1 to 256 stages");
+        assert!((1..=65_536).contains(&scripts.len()), "a run has 1 to 65,536 scripts");
+        let layout = Self { target: target.to_owned(), stages, scripts, steps };
+        assert!(u32::try_from(layout.series_count()).is_ok(), "series are counted in 32 bits");
+        layout
+    }
+
+    /// Name of the target.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Names of the stages, in order.
+    #[must_use]
+    pub fn stages(&self) -> &[String] {
+        &self.stages
+    }
+
+    /// Names of the scripts, in order.
+    #[must_use]
+    pub fn scripts(&self) -> &[String] {
+        &self.scripts
+    }
+
+    /// The steps.
+    #[must_use]
+    pub fn steps(&self) -> &StepNames {
+        &self.steps
+    }
+
+    /// The tag of a series in `histograms.hlog`.
+    #[must_use]
+    pub fn tag(&self, series: SeriesId) -> String {
+        let (place, clock, outcome) = self.series_parts(series);
+        format!(
+            "target={}|stage={}|script={}|step={}|clock={}|outcome={}",
+            tag_name(&self.target),
+            tag_name(&self.stages[usize::from(place.stage)]),
+            tag_name(&self.scripts[usize::from(place.script)]),
+            tag_name(self.steps.name(place.step)),
+            clock.name(),
+            outcome.name()
+        )
+    }
+
+    /// The series of a sample.
+    #[must_use]
+    pub fn series(&self, place: Place, clock: Clock, outcome: Outcome) -> SeriesId {
+        let place = self.place(place).index();
+        let index = (place * CLOCKS + clock as usize) * OUTCOMES + outcome as usize;
+        SeriesId(narrow(index))
+    }
+
+    /// What a series is of.
+    #[must_use]
+    pub fn series_parts(&self, series: SeriesId) -> (Place, Clock, Outcome) {
+        let index = series.index();
+        let outcome = Outcome::ALL[index % OUTCOMES];
+        let clock = Clock::ALL[index / OUTCOMES % CLOCKS];
+        (self.place_parts(PlaceId(narrow(index / OUTCOMES / CLOCKS))), clock, outcome)
+    }
+
+    pub(super) fn series_count(&self) -> usize {
+        self.place_count() * CLOCKS * OUTCOMES
+    }
+
+    pub(super) fn place(&self, place: Place) -> PlaceId {
+        let step = usize::from(place.step.0);
+        assert!(step < self.steps.count(), "step {step} is not in the layout");
+        let script = self.script(place.stage, place.script).index();
+        PlaceId(narrow(script * self.steps.count() + step))
+    }
+
+    pub(super) fn place_parts(&self, place: PlaceId) -> Place {
+        let (script, step) =
+            (place.index() / self.steps.count(), place.index() % self.steps.count());
+        let (stage, script) = self.script_parts(ScriptId(narrow(script)));
+        Place { stage, script, step: StepId(u16::try_from(step).unwrap_or(u16::MAX)) }
+    }
+
+    pub(super) fn place_count(&self) -> usize {
+        self.script_count() * self.steps.count()
+    }
+
+    pub(super) fn script(&self, stage: u8, script: u16) -> ScriptId {
+        let (stage, script) = (usize::from(stage), usize::from(script));
+        assert!(stage < self.stages.len(), "stage {stage} is not in the layout");
+        assert!(script < self.scripts.len(), "script {script} is not in the layout");
+        ScriptId(narrow(stage * self.scripts.len() + script))
+    }
+
+    pub(super) fn script_parts(&self, script: ScriptId) -> (u8, u16) {
+        let (stage, script) =
+            (script.index() / self.scripts.len(), script.index() % self.scripts.len());
+        (u8::try_from(stage).unwrap_or(u8::MAX), u16::try_from(script).unwrap_or(u16::MAX))
+    }
+
+    pub(super) fn script_count(&self) -> usize {
+        self.stages.len() * self.scripts.len()
+    }
+
+    pub(super) fn stage_indices(&self) -> impl Iterator<Item = u8> + use<> {
+        (0..=u8::MAX).take(self.stages.len())
+    }
+
+    pub(super) fn script_indices(&self) -> impl Iterator<Item = u16> + use<> {
+        (0..=u16::MAX).take(self.scripts.len())
+    }
+}
+
+impl SeriesId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(super) fn from_index(index: usize) -> Self {
+        Self(narrow(index))
+    }
+}
+
+impl PlaceId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(super) fn from_index(index: usize) -> Self {
+        Self(narrow(index))
+    }
+}
+
+impl ScriptId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(super) fn from_index(index: usize) -> Self {
+        Self(narrow(index))
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the layout's sizes were checked to fit")]
+fn narrow(index: usize) -> u32 {
+    index as u32
+}
+
+/// A name as a tag may hold it: the log's own separators would break the line.
+fn tag_name(name: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    name.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_turns_into_an_index_and_back() {
+        let layout = Layout::from_names(
+            "target",
+            vec!["warmup".into(), "steady".into()],
+            vec!["submit".into(), "odd one".into(), "x".into()],
+            StepNames::default(),
+        );
+        for index in 0..layout.series_count() {
+            let series = SeriesId::from_index(index);
+            let (place, clock, outcome) = layout.series_parts(series);
+            assert_eq!(layout.series(place, clock, outcome), series);
+        }
+        let place = Place { stage: 1, script: 1, step: StepId::EOD };
+        assert_eq!(
+            layout.tag(layout.series(place, Clock::Service, Outcome::Accepted)),
+            "target=target|stage=steady|script=odd_one|step=eod|clock=service|outcome=accepted"
+        );
+    }
+}
