@@ -18,3 +18,11 @@ pub fn now() -> Instant {
 pub fn wall() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
+
+/// Processor time that the calling thread has used so far.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}

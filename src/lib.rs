@@ -23,4 +23,6 @@ pub mod plan;
 
 pub mod measure;
 
-pub mod report;
+pub mod net;
+
+pub mod engine;

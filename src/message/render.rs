@@ -1,6 +1,6 @@
 //! From a message number to its envelope and mail data.
 
-use std::io::Write as _;
+use std::io::{IoSlice, Write as _};
 use std::ops::Range;
 
 use rand::distr::Distribution;
@@ -151,22 +151,23 @@ impl Mail {
         }
     }
 
-    /// Appends to `slices` the bytes `range` of `body`, at most `slices_max` of them. They need not be all: the
-    /// caller writes them and asks again.
+    /// Fills `slices` with the bytes `range` of `body` and gives how many it took. They need not reach the end of
+    /// the range: the caller writes them and asks again.
     pub fn body_slices<'a>(
         &'a self,
         body: Body,
         stuffed: bool,
         range: Range<u64>,
-        slices: &mut Vec<std::io::IoSlice<'a>>,
-        slices_max: usize,
-    ) {
+        slices: &mut [IoSlice<'a>],
+    ) -> usize {
         match body {
+            _ if range.is_empty() || slices.is_empty() => 0,
             Body::File { .. } => {
                 let (from, to) = (as_index(range.start), as_index(range.end));
-                slices.push(std::io::IoSlice::new(&self.file(body, stuffed)[from..to]));
+                slices[0] = IoSlice::new(&self.file(body, stuffed)[from..to]);
+                1
             }
-            Body::Filler(filler) => filler.slices(range, slices, slices_max),
+            Body::Filler(filler) => filler.slices(range, slices),
         }
     }
 
@@ -366,29 +367,26 @@ static FILLER: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
 });
 
 impl Filler {
-    fn slices<'a>(
-        self,
-        range: Range<u64>,
-        slices: &mut Vec<std::io::IoSlice<'a>>,
-        slices_max: usize,
-    ) {
+    fn slices<'a>(self, range: Range<u64>, slices: &mut [IoSlice<'a>]) -> usize {
         let text: &'static [u8] = &FILLER;
         let length = text.len() as u64;
         let words = self.bytes.saturating_sub(2);
         // A text cut between CR and LF would leave a bare CR: such a length starts one byte later in the filler.
         let phase = u64::from(words % FILLER_LINE as u64 == FILLER_LINE as u64 - 1);
-        let mut at = range.start;
-        while at < range.end && slices.len() < slices_max {
-            if at >= words {
-                let end = &b"\r\n"[as_index(at - words)..as_index(range.end - words)];
-                slices.push(std::io::IoSlice::new(end));
-                return;
-            }
-            let from = as_index((at + phase) % length);
-            let take = (text.len() - from).min(as_index(range.end.min(words) - at));
-            slices.push(std::io::IoSlice::new(&text[from..from + take]));
-            at += take as u64;
+        let (mut at, mut count) = (range.start, 0);
+        while at < range.end && count < slices.len() {
+            let bytes = if at >= words {
+                &b"\r\n"[as_index(at - words)..as_index(range.end - words)]
+            } else {
+                let from = as_index((at + phase) % length);
+                let take = (text.len() - from).min(as_index(range.end.min(words) - at));
+                &text[from..from + take]
+            };
+            slices[count] = IoSlice::new(bytes);
+            count += 1;
+            at += bytes.len() as u64;
         }
+        count
     }
 }
 
@@ -441,9 +439,9 @@ mod tests {
         );
         let (mut at, bytes) = (0, mail.body_bytes(body, true));
         while at < bytes {
-            let mut slices = Vec::new();
-            mail.body_slices(body, true, at..bytes, &mut slices, 3);
-            for slice in &slices {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let count = mail.body_slices(body, true, at..bytes, &mut slices);
+            for slice in &slices[..count] {
                 out.extend_from_slice(slice);
                 at += slice.len() as u64;
             }
@@ -521,9 +519,9 @@ mod tests {
             let cut = cut.min(bytes);
             let mut text = Vec::new();
             for range in [0..cut, cut..bytes] {
-                let mut slices = Vec::new();
-                filler.slices(range, &mut slices, 64);
-                slices.iter().for_each(|slice| text.extend_from_slice(slice));
+                let mut slices = [IoSlice::new(&[]); 64];
+                let count = filler.slices(range, &mut slices);
+                slices[..count].iter().for_each(|slice| text.extend_from_slice(slice));
             }
             prop_assert_eq!(text.len() as u64, bytes);
             prop_assert!(text.ends_with(b"\r\n"));

@@ -6,3 +6,4 @@ pub mod command;
 pub mod parser;
 pub mod reply;
 pub mod session;
+pub mod text;

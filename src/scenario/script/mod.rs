@@ -2,6 +2,8 @@
 //!
 //! Control words have become jumps; expectations are never empty; every value is known.
 
+mod preflight;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -30,6 +32,20 @@ pub struct Script {
     pub recipient_lines: u32,
 }
 
+impl Script {
+    /// Whether it sends messages.
+    #[must_use]
+    pub fn has_transaction(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::TransactionStart { .. }))
+    }
+
+    /// Recipients of a message with `each` on every line that names `{{recipient}}`.
+    #[must_use]
+    pub fn recipients(&self, each: u32) -> u32 {
+        each.saturating_mul(self.recipient_lines).saturating_add(self.fixed_recipients)
+    }
+}
+
 /// One operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -46,7 +62,10 @@ pub enum Op {
     /// Waits, uniformly between the ends.
     Pause(RangeInclusive<Duration>),
     /// The next operations go out in one write; their replies are read at the matching [`Op::GroupEnd`].
-    GroupStart,
+    GroupStart {
+        /// Only where the server offers PIPELINING (RFC 2920); one by one elsewhere.
+        when_offered: bool,
+    },
     /// Ends a [`Op::GroupStart`].
     GroupEnd,
     /// Runs what follows until the matching [`Op::RepeatEnd`] `count` times; at least once. `depth` is the

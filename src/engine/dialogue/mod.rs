@@ -1,0 +1,461 @@
+//! The client side of one session: it walks a script, judges the replies, keeps the rules of a good client, and
+//! says what to do next. No socket and no clock: bytes and `now` in, [`Action`]s out.
+//!
+//! Contract: call [`Dialogue::connected`], then [`Dialogue::next`] and do what it says, again and again until it
+//! says [`Action::Close`]. After a write that went through whole, call [`Dialogue::written`]; feed everything that
+//! is read to [`Dialogue::handle_input`], also while a write is under way; report what goes wrong by
+//! [`Dialogue::handle_timeout`] and [`Dialogue::handle_failure`].
+
+mod message;
+mod replies;
+mod steps;
+mod values;
+
+use crate::clock::{Duration, Instant};
+use crate::engine::desk::Desk;
+use crate::engine::upload::UploadPart;
+use crate::measure::layout::Place;
+use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
+use crate::message::Pick;
+use crate::message::seed::{self, Purpose, choice};
+use crate::plan::Plan;
+use crate::scenario::script::{Op, REPEAT_DEPTH_MAX, Script};
+use crate::scenario::step::StepId;
+use crate::smtp::capabilities::Capabilities;
+use crate::smtp::session::{Owed, Session};
+use message::Message;
+
+/// What the driver does next.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Write `Desk::out`, then the part of mail data; then call [`Dialogue::written`].
+    Write(Option<UploadPart>),
+    /// Read until something comes or [`Dialogue::deadline`] has passed.
+    Read,
+    /// Wait.
+    Sleep(Duration),
+    /// Close the connection; the session is over.
+    Close {
+        /// With a TCP reset.
+        reset: bool,
+    },
+}
+
+/// What a reply is owed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Debt {
+    step: StepId,
+    role: Role,
+    /// Index of the operation.
+    op: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Greeting,
+    Ehlo,
+    /// HELO after a refused EHLO.
+    Fallback,
+    Mail,
+    Rcpt,
+    /// DATA itself.
+    Data,
+    /// A BDAT chunk but the last.
+    Chunk,
+    /// The end of mail data.
+    Eod,
+    /// The dot after a 354 that nobody could use.
+    LoneDot,
+    /// RSET or QUIT of our own accord.
+    OwnRset,
+    Quit,
+    OwnQuit,
+    Other,
+}
+
+/// What comes next once nothing is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Todo {
+    /// The operation at `at`.
+    Op,
+    /// HELO, since EHLO was refused.
+    Fallback,
+    /// The mail data, since DATA got its 354.
+    Upload { op: usize },
+    /// An empty message: DATA got a 354 and nobody is left to send to.
+    LoneDot { op: usize },
+    /// RSET, then the end of the transaction.
+    Rset,
+    /// The end of the transaction.
+    EndTransaction,
+    /// QUIT, whatever the script says.
+    Quit,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Dialogue {
+    number: u64,
+    script: u16,
+    wire: Session<Debt>,
+    at: usize,
+    todo: Todo,
+    /// In a pipeline group: commands are gathered, replies wait.
+    collecting: bool,
+    capabilities: Capabilities,
+    repeats: [u32; REPEAT_DEPTH_MAX],
+    transactions_left: u64,
+    message: Option<Message>,
+    /// What `written` has to note: when mail data began, and whether its end is in it.
+    upload: Option<Upload>,
+    rows: Box<[usize]>,
+    started: Instant,
+    stage: u8,
+    /// It was started, and counts as open until it is over.
+    open: bool,
+    closing: Option<Action>,
+    outcome: Outcome,
+    fruitful: bool,
+    /// Outcomes of replies so far, a bit each; a refused EHLO that HELO makes good is not in it.
+    seen: u8,
+    connected: bool,
+    pauses: u64,
+}
+
+/// Mail data that is being written.
+#[derive(Clone, Copy, Debug)]
+struct Upload {
+    began: Instant,
+    /// The end of data is in this part.
+    whole: bool,
+    /// Bytes of mail data in this part.
+    bytes: u64,
+    /// The script breaks off behind it.
+    cut: Option<bool>,
+    /// Counts as the step `upload` (DATA), not as part of a chunk.
+    step: bool,
+}
+
+impl Dialogue {
+    /// Session `number` of a worker's slot, with the script that the seed gives it; `rows` are its rows of the data
+    /// tables.
+    #[must_use]
+    pub fn new(plan: &Plan, number: u64, rows: Box<[usize]>, now: Instant) -> Self {
+        let seed = plan.identity.seed;
+        let scripts = &plan.scenario.scripts;
+        let script = match scripts.len() {
+            1 => 0,
+            _ => seed::weighted(
+                scripts.iter().map(|script| script.weight),
+                choice(seed, Purpose::Script, number, 0),
+            ),
+        };
+        let transactions_left = match &plan.scenario.load.messages_per_session {
+            None => u64::MAX,
+            Some(range) => {
+                let rng = choice(seed, Purpose::MessagesPerSession, number, 0);
+                seed::uniform(range.clone(), rng)
+            }
+        };
+        Self {
+            number,
+            script: u16::try_from(script).unwrap_or(u16::MAX),
+            wire: Session::default(),
+            at: 0,
+            todo: Todo::Op,
+            collecting: false,
+            capabilities: Capabilities::default(),
+            repeats: [0; REPEAT_DEPTH_MAX],
+            transactions_left,
+            message: None,
+            upload: None,
+            rows,
+            started: now,
+            stage: 0,
+            open: false,
+            closing: None,
+            outcome: Outcome::Accepted,
+            fruitful: false,
+            seen: 0,
+            connected: false,
+            pauses: 0,
+        }
+    }
+
+    /// The session begins: connecting starts now.
+    pub fn start(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        self.started = now;
+        self.open = true;
+        self.stage = desk.stage_at(plan, now);
+        desk.recorder.session_opened(self.stage);
+    }
+
+    /// The connection stands: the greeting is owed from here on.
+    pub fn connected(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        self.connected = true;
+        let place = self.place(StepId::CONNECT, self.stage);
+        let took = now.saturating_duration_since(self.started);
+        desk.recorder.sample(place, Clock::Service, Outcome::Accepted, took);
+        self.owe(plan, now, StepId::GREETING, Role::Greeting, 0);
+    }
+
+    /// There is no connection.
+    pub fn not_connected(&mut self, desk: &mut Desk, now: Instant, failure: Failure, detail: &str) {
+        let place = self.place(StepId::CONNECT, self.stage);
+        let took = now.saturating_duration_since(self.started);
+        desk.recorder.sample(place, Clock::Service, failure.outcome(), took);
+        desk.recorder.failure(place, failure, detail);
+        self.end(desk, now, failure.outcome());
+    }
+
+    /// When the driver has waited long enough for what it waits for.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.wire.deadline()
+    }
+
+    /// Whether a message is under way: attempted, and without a fate.
+    #[must_use]
+    pub fn has_message(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.attempted && !message.ended)
+    }
+
+    /// Whether the session is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// Whether the session did something: a message was taken, or its script ran to the end.
+    #[must_use]
+    pub fn was_fruitful(&self) -> bool {
+        self.fruitful
+    }
+
+    /// How the session ended: accepted where its script ran to the end.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether a reply had this outcome.
+    #[must_use]
+    pub fn saw(&self, outcome: Outcome) -> bool {
+        self.seen & (1 << outcome as u8) != 0
+    }
+
+    /// Whether a connection stood.
+    #[must_use]
+    pub fn was_connected(&self) -> bool {
+        self.connected
+    }
+
+    /// What was written whole: notes when, and what follows from it.
+    pub fn written(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        let Some(upload) = self.upload.take() else { return };
+        let place = self.place(StepId::UPLOAD, self.stage_of(plan, desk, now));
+        if upload.step {
+            let took = now.saturating_duration_since(upload.began);
+            desk.recorder.sample(place, Clock::Service, Outcome::Accepted, took);
+        }
+        desk.recorder.bytes_sent(place.stage, upload.bytes);
+        if let Some(message) = &mut self.message {
+            message.bytes += upload.bytes;
+            message.data_written |= upload.whole;
+        }
+        if upload.whole {
+            self.wire.resend_last(now, |debt| debt.role == Role::Eod);
+        }
+        if let Some(reset) = upload.cut {
+            self.break_off(plan, desk, now, reset);
+        }
+    }
+
+    /// The time limit of what is owed, or of a write that does not move, has passed.
+    pub fn handle_timeout(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        let owed = self.wire.handle_timeout(now).or_else(|| self.wire.give_up());
+        let detail = String::from_utf8_lossy(self.wire.partial()).into_owned();
+        self.lose(plan, desk, now, owed, Failure::TimedOut, &detail);
+    }
+
+    /// The connection is gone.
+    pub fn handle_failure(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        failure: Failure,
+        detail: &str,
+    ) {
+        if self.closing.is_some() {
+            return;
+        }
+        let owed = self.wire.give_up();
+        self.lose(plan, desk, now, owed, failure, detail);
+    }
+
+    /// The run ends here, whatever is under way.
+    pub fn cut(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        if self.open && self.closing.is_none() {
+            self.end_message(plan, desk, now, Fate::Unfinished, None);
+            desk.recorder.session_closed(self.stage);
+            self.closing = Some(Action::Close { reset: false });
+        }
+    }
+
+    fn script<'p>(&self, plan: &'p Plan) -> &'p Script {
+        &plan.scenario.scripts[usize::from(self.script)]
+    }
+
+    fn op<'p>(&self, plan: &'p Plan, index: usize) -> &'p Op {
+        &self.script(plan).ops[index]
+    }
+
+    fn place(&self, step: StepId, stage: u8) -> Place {
+        Place { stage, script: self.script, step }
+    }
+
+    /// The stage of what begins at `began`: that of the message under way, else that of the clock.
+    fn stage_of(&self, plan: &Plan, desk: &Desk, began: Instant) -> u8 {
+        match &self.message {
+            Some(message) => message.stage,
+            None => desk.stage_at(plan, began),
+        }
+    }
+
+    fn owe(&mut self, plan: &Plan, now: Instant, step: StepId, role: Role, op: usize) {
+        self.wire.owe(Debt { step, role, op }, now, plan.scenario.timeouts.limit(step));
+    }
+
+    /// No usable reply came: the step, the message and the session end here.
+    fn lose(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        owed: Option<Owed<Debt>>,
+        failure: Failure,
+        detail: &str,
+    ) {
+        let outcome = failure.outcome();
+        // Mail data that does not go out is the fault of its own step, though the reply to it is owed as well.
+        let uploading = self.upload.filter(|upload| upload.step).map(|upload| upload.began);
+        let (step, since) = match (uploading, owed) {
+            (Some(began), _) => (StepId::UPLOAD, Some(began)),
+            (None, Some(owed)) => (owed.what.step, Some(owed.sent)),
+            (None, None) => (StepId::UNSOLICITED, None),
+        };
+        let place = self.place(step, self.stage_of(plan, desk, since.unwrap_or(now)));
+        if let Some(since) = since {
+            let waited = now.saturating_duration_since(since);
+            desk.recorder.sample(place, Clock::Service, outcome, waited);
+        }
+        desk.recorder.failure(place, failure, detail);
+        let data_written = self.message.as_ref().is_some_and(|message| message.data_written);
+        let fate = match failure.fault() {
+            crate::measure::outcome::Fault::Generator => Fate::GeneratorFailed,
+            _ if data_written => Fate::InDoubt,
+            _ => Fate::Failed,
+        };
+        self.end_message(plan, desk, now, fate, Some(outcome));
+        self.end(desk, now, outcome);
+    }
+
+    /// The script closes in the middle.
+    fn break_off(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, reset: bool) {
+        let stage = self.message.as_ref().map_or(self.stage, |message| message.stage);
+        if let Some(message) = self.message.as_mut().filter(|message| !message.ended) {
+            if message.attempted {
+                let ending = message.end(Fate::Abandoned);
+                let window = desk.window_at(plan, now);
+                let (script, bytes) = (self.script, message.bytes);
+                desk.recorder.message_ended(
+                    stage,
+                    script,
+                    ending.fate,
+                    &ending.recipients,
+                    window,
+                    bytes,
+                );
+            } else {
+                desk.numbers.give_back(message.id.seq);
+                message.ended = true;
+            }
+        }
+        // What the script asked for is not a failure of the session.
+        self.fruitful = true;
+        self.end(desk, now, Outcome::Accepted);
+        self.closing = Some(Action::Close { reset });
+    }
+
+    /// Gives the message its fate, with a sample of its transaction where `outcome` says how that ended.
+    fn end_message(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        rest: Fate,
+        outcome: Option<Outcome>,
+    ) {
+        let Some(message) = self.message.as_mut().filter(|message| !message.ended) else { return };
+        if !message.attempted {
+            message.ended = true;
+            desk.numbers.give_back(message.id.seq);
+            return;
+        }
+        let ending = message.end(rest);
+        let place = Place { stage: message.stage, script: self.script, step: StepId::TRANSACTION };
+        let took = now.saturating_duration_since(message.started);
+        let outcome = match ending.fate {
+            Fate::Accepted => Some(Outcome::Accepted),
+            Fate::Rejected => Some(Outcome::Rejected),
+            Fate::Deferred => Some(Outcome::Deferred),
+            Fate::Failed | Fate::InDoubt => outcome.or(Some(Outcome::Unexpected)),
+            Fate::Abandoned | Fate::Unfinished | Fate::GeneratorFailed => None,
+        };
+        if let Some(outcome) = outcome {
+            desk.recorder.sample(place, Clock::Service, outcome, took);
+        }
+        let window = desk.window_at(plan, now);
+        desk.last_ended = Some(now);
+        let (stage, script) = (message.stage, self.script);
+        let bytes = message.bytes;
+        desk.recorder.message_ended(stage, script, ending.fate, &ending.recipients, window, bytes);
+        self.fruitful |= ending.fate == Fate::Accepted;
+    }
+
+    /// The session is over.
+    fn end(&mut self, desk: &mut Desk, now: Instant, outcome: Outcome) {
+        if self.closing.is_some() {
+            return;
+        }
+        self.outcome = outcome;
+        let place = self.place(StepId::SESSION, self.stage);
+        let took = now.saturating_duration_since(self.started);
+        desk.recorder.sample(place, Clock::Service, outcome, took);
+        desk.recorder.session_closed(self.stage);
+        self.closing = Some(Action::Close { reset: false });
+    }
+}
+
+/// The rows that session `number` of slot `slot` has of the tables of `plan`.
+#[must_use]
+pub fn rows_of(plan: &Plan, slot: u64, number: u64) -> Box<[usize]> {
+    let row = |(index, table): (usize, &crate::scenario::Table)| {
+        let rows = table.rows.len() as u64;
+        let row = match table.pick {
+            // A slot has one session at a time, so its row is leased to one open session.
+            Pick::Unique => slot % rows,
+            Pick::RoundRobin | Pick::EachOnce => number % rows,
+            Pick::Random => {
+                let rng = choice(plan.identity.seed, Purpose::Row, number, index as u64);
+                seed::uniform(0..=rows - 1, rng)
+            }
+        };
+        usize::try_from(row).unwrap_or(0)
+    };
+    plan.scenario.tables.iter().enumerate().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! What a reply means: for the figures, for the message, and for what comes next.
+
+use super::message::Leave;
+use super::{Debt, Dialogue, Role, Todo};
+use crate::clock::Instant;
+use crate::engine::desk::Desk;
+use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
+use crate::plan::Plan;
+use crate::scenario::script::Op;
+use crate::scenario::step::StepId;
+use crate::smtp::capabilities::Capabilities;
+use crate::smtp::parser::ReplyFault;
+use crate::smtp::reply::{Reply, ReplyCode, Severity};
+use crate::smtp::session::{Event, Owed};
+
+/// The server closes the connection after it (RFC 5321 section 3.8).
+const CLOSING: u16 = 421;
+/// Bytes of what was no reply that a failure shows.
+const DETAIL_MAX: usize = 120;
+
+impl Dialogue {
+    /// Takes bytes that were read, also while a write is under way.
+    pub fn handle_input(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, mut input: &[u8]) {
+        let mut wire = std::mem::take(&mut self.wire);
+        while self.closing.is_none() {
+            if wire.owed() == 0 && !input.is_empty() {
+                self.expect_await(plan, &mut wire, now);
+            }
+            match wire.next_event(&mut input) {
+                None => break,
+                Some(Event::Reply(owed, reply)) => self.handle_reply(plan, desk, now, owed, &reply),
+                Some(Event::Unsolicited(reply)) => self.handle_unsolicited(plan, desk, now, &reply),
+                Some(Event::Fault(owed, fault)) => {
+                    let partial = wire.partial();
+                    let shown = &partial[..partial.len().min(DETAIL_MAX)];
+                    let detail = match fault {
+                        ReplyFault::MixedCodes => "lines of one reply with different codes: ",
+                        ReplyFault::Garbage => "no SMTP reply: ",
+                        ReplyFault::LineTooLong | ReplyFault::ReplyTooLong => "",
+                    };
+                    let detail = format!("{detail}{}", String::from_utf8_lossy(shown));
+                    self.lose(plan, desk, now, owed, failure_of(fault), &detail);
+                }
+            }
+        }
+        self.wire = wire;
+    }
+
+    /// A script that says `expect` next is owed what comes now.
+    fn expect_await(
+        &mut self,
+        plan: &Plan,
+        wire: &mut crate::smtp::session::Session<Debt>,
+        now: Instant,
+    ) {
+        if self.todo != Todo::Op || self.collecting {
+            return;
+        }
+        if let Some(Op::Await { step, .. }) = self.script(plan).ops.get(self.at) {
+            let debt = Debt { step: *step, role: Role::Other, op: self.at };
+            wire.owe(debt, now, plan.scenario.timeouts.limit(*step));
+            self.at += 1;
+        }
+    }
+
+    fn handle_reply(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        owed: Owed<Debt>,
+        reply: &Reply<'_>,
+    ) {
+        let debt = owed.what;
+        let outcome = self.judge(plan, debt, reply.code());
+        let place = self.place(debt.step, self.stage_of(plan, desk, owed.sent));
+        let took = now.saturating_duration_since(owed.sent);
+        desk.recorder.sample(place, Clock::Service, outcome, took);
+        desk.recorder.reply(place, reply.code(), reply.enhanced(), outcome, reply);
+        if debt.role != Role::Ehlo {
+            self.seen |= 1 << outcome as u8;
+        }
+        match debt.role {
+            Role::Greeting => {
+                if outcome != Outcome::Accepted {
+                    // RFC 5321 section 3.1: after a 554 the client may only QUIT.
+                    self.outcome = outcome;
+                    self.todo = Todo::Quit;
+                }
+            }
+            Role::Ehlo if outcome == Outcome::Accepted => {
+                self.capabilities = Capabilities::from_ehlo(reply);
+            }
+            Role::Ehlo if outcome == Outcome::Rejected && !self.collecting => {
+                self.todo = Todo::Fallback;
+            }
+            Role::Mail => self.handle_mail(plan, desk, now, outcome, reply.code()),
+            Role::Rcpt => self.handle_rcpt(outcome, reply.code()),
+            Role::Data => self.handle_data(plan, desk, now, debt, outcome, reply.code()),
+            Role::Chunk => self.handle_chunk(plan, desk, now, outcome, reply.code()),
+            Role::Eod => self.handle_eod(plan, desk, now, outcome, reply.code()),
+            Role::Quit | Role::OwnQuit => {
+                // Whatever it said, the connection has done its work.
+                let outcome = self.outcome;
+                self.fruitful |= outcome == Outcome::Accepted && debt.role == Role::Quit;
+                self.end(desk, now, outcome);
+            }
+            Role::Ehlo | Role::Fallback | Role::LoneDot | Role::OwnRset | Role::Other => {}
+        }
+        if reply.code().number() == CLOSING {
+            self.end_message(plan, desk, now, Fate::Deferred, Some(Outcome::Deferred));
+            self.end(desk, now, Outcome::Deferred);
+        }
+    }
+
+    /// How a reply fits its step.
+    fn judge(&self, plan: &Plan, debt: Debt, code: ReplyCode) -> Outcome {
+        let op = |index| self.op(plan, index);
+        let expected = match (debt.role, code.number()) {
+            (Role::Greeting, code) => code == 220,
+            (Role::Fallback | Role::OwnRset | Role::LoneDot | Role::Chunk, code) => code == 250,
+            (Role::OwnQuit, code) => code == 221,
+            _ => match (op(debt.op), debt.role) {
+                (Op::Command(command), _) => command.expect.accepts(code),
+                (Op::Data(data), Role::Data) => data.expect_data.accepts(code),
+                (Op::Data(data), _) => data.expect_eod.accepts(code),
+                (Op::Bdat(bdat), _) => bdat.expect.accepts(code),
+                (Op::Await { expect, .. }, _) => expect.accepts(code),
+                _ => false,
+            },
+        };
+        match code.severity() {
+            // A refused message is never among the accepted ones, also where the script wants it refused.
+            Severity::Transient if debt.role == Role::Eod => Outcome::Deferred,
+            Severity::Permanent if debt.role == Role::Eod => Outcome::Rejected,
+            _ if expected => Outcome::Accepted,
+            Severity::Transient => Outcome::Deferred,
+            Severity::Permanent => Outcome::Rejected,
+            Severity::Completed | Severity::Intermediate => Outcome::Unexpected,
+        }
+    }
+
+    fn handle_mail(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        outcome: Outcome,
+        code: ReplyCode,
+    ) {
+        let (Some(message), Some(fate)) = (self.message.as_mut(), refusal(code)) else { return };
+        message.mail_refused = Some(fate);
+        if outcome != Outcome::Accepted {
+            message.refused = true;
+            message.leave = Some(Leave::Straight);
+            self.end_message(plan, desk, now, fate, Some(outcome));
+        }
+    }
+
+    fn handle_rcpt(&mut self, outcome: Outcome, code: ReplyCode) {
+        let Some(message) = self.message.as_mut() else { return };
+        let fate = refusal(code);
+        message.refused |= fate.is_some() && outcome != Outcome::Accepted;
+        message.note_recipient(fate);
+    }
+
+    fn handle_data(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        debt: Debt,
+        outcome: Outcome,
+        code: ReplyCode,
+    ) {
+        let Some(message) = self.message.as_mut() else { return };
+        let nobody = message.is_hopeless();
+        if code.severity() == Severity::Intermediate {
+            // RFC 2920 section 3.1: a 354 although nobody is left is answered with nothing but the dot.
+            self.todo = match nobody {
+                true => Todo::LoneDot { op: debt.op },
+                false => Todo::Upload { op: debt.op },
+            };
+            if nobody {
+                message.leave = Some(Leave::Straight);
+                self.end_message(plan, desk, now, Fate::Abandoned, Some(outcome));
+            }
+            return;
+        }
+        if outcome != Outcome::Accepted {
+            message.leave = Some(Leave::Rset);
+        }
+        let fate = refusal(code).unwrap_or(Fate::Failed);
+        self.end_message(plan, desk, now, fate, Some(outcome));
+    }
+
+    fn handle_chunk(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        outcome: Outcome,
+        code: ReplyCode,
+    ) {
+        let (Some(message), Some(fate)) = (self.message.as_mut(), refusal(code)) else { return };
+        message.leave = Some(Leave::Rset);
+        self.end_message(plan, desk, now, fate, Some(outcome));
+    }
+
+    fn handle_eod(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        outcome: Outcome,
+        code: ReplyCode,
+    ) {
+        let fate = match code.severity() {
+            Severity::Completed => Fate::Accepted,
+            // 3yz settles nothing: the message may have been taken.
+            Severity::Intermediate => Fate::InDoubt,
+            Severity::Transient => Fate::Deferred,
+            Severity::Permanent => Fate::Rejected,
+        };
+        self.end_message(plan, desk, now, fate, Some(outcome));
+    }
+
+    /// A reply that nobody was owed: which command the next one belongs to is not known any more.
+    fn handle_unsolicited(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        reply: &Reply<'_>,
+    ) {
+        let step = StepId::UNSOLICITED;
+        let place = self.place(step, self.stage_of(plan, desk, now));
+        let by_severity = match reply.code().severity() {
+            Severity::Transient => Outcome::Deferred,
+            Severity::Permanent => Outcome::Rejected,
+            Severity::Completed | Severity::Intermediate => Outcome::Unexpected,
+        };
+        desk.recorder.reply(place, reply.code(), reply.enhanced(), by_severity, reply);
+        let raw = reply.raw();
+        let detail = String::from_utf8_lossy(&raw[..raw.len().min(DETAIL_MAX)]).into_owned();
+        self.lose(plan, desk, now, None, Failure::Unsolicited, &detail);
+    }
+}
+
+fn failure_of(fault: ReplyFault) -> Failure {
+    match fault {
+        ReplyFault::Garbage | ReplyFault::MixedCodes => Failure::Garbage,
+        ReplyFault::LineTooLong => Failure::LineTooLong,
+        ReplyFault::ReplyTooLong => Failure::ReplyTooLong,
+    }
+}
+
+/// What a reply to MAIL, RCPT, DATA or a chunk means for who it is about; `None` for 2yz.
+fn refusal(code: ReplyCode) -> Option<Fate> {
+    match code.severity() {
+        Severity::Completed => None,
+        Severity::Intermediate => Some(Fate::Failed),
+        Severity::Transient => Some(Fate::Deferred),
+        Severity::Permanent => Some(Fate::Rejected),
+    }
+}

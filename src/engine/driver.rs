@@ -1,0 +1,380 @@
+//! Does what a [`Dialogue`] says on a real connection. The only part of a session that knows tokio.
+//!
+//! Reads go through one buffer of the worker, not one a session; commands go out from the worker's buffer at once,
+//! and only what the socket did not take is copied aside.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io::IoSlice;
+use std::ops::Range;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::time::Sleep;
+
+use crate::clock::{self, Duration, Instant};
+use crate::engine::desk::Desk;
+use crate::engine::dialogue::{Action, Dialogue};
+use crate::engine::transcript::Transcript;
+use crate::engine::upload::UploadPart;
+use crate::measure::outcome::Failure;
+use crate::net::connect::{self, Stream};
+use crate::plan::{Address, Plan};
+use crate::scenario::step::StepId;
+
+/// Bytes that one read may take: larger than any reply that is not hostile.
+pub const READ_BYTES: usize = 64 * 1024;
+/// Slices of one `writev`.
+const SLICES: usize = 16;
+
+/// What a session borrows from its worker.
+#[derive(Debug)]
+pub struct Bench {
+    pub plan: std::sync::Arc<Plan>,
+    pub desk: RefCell<Desk>,
+    pub read_buffer: RefCell<Vec<u8>>,
+    /// Wakes pauses and waits when the run drains.
+    pub draining: tokio::sync::Notify,
+}
+
+/// A time limit that costs nothing while replies are in time: the timer is armed for the earliest limit and looked
+/// at again when it fires, instead of being set anew for every command.
+#[derive(Debug, Default)]
+pub struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    /// Ready once `deadline` has passed.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        loop {
+            let late = self.armed.is_none_or(|armed| deadline < armed);
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
+            if late {
+                sleep.as_mut().reset(deadline.into());
+                self.armed = Some(deadline);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.armed = None;
+            if clock::now() >= deadline {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// One session, from connecting to the close.
+pub struct SessionRun<'a> {
+    pub bench: &'a Bench,
+    pub dialogue: &'a RefCell<Dialogue>,
+    pub timer: &'a mut Timer,
+    /// Where what is said is written down, if anywhere.
+    pub transcript: Option<&'a RefCell<Transcript>>,
+}
+
+impl SessionRun<'_> {
+    /// Runs it to its end. What became of it is in the dialogue and in the recorder.
+    pub async fn run(&mut self, address: &Address) {
+        let Some(mut stream) = self.connect(address).await else { return };
+        loop {
+            let action = self.with_dialogue(|dialogue, plan, desk, now| {
+                desk.out.clear();
+                dialogue.next(plan, desk, now)
+            });
+            match action {
+                Action::Read => self.read(&mut stream).await,
+                Action::Write(part) => self.write(&mut stream, part).await,
+                Action::Sleep(length) => self.sleep(length).await,
+                Action::Close { reset } => {
+                    if reset {
+                        stream.reset_on_close();
+                    }
+                    self.note(|| {
+                        if reset { "connection reset by us" } else { "connection closed" }
+                            .to_owned()
+                    });
+                    return;
+                }
+            }
+        }
+    }
+
+    fn with_dialogue<T>(
+        &self,
+        run: impl FnOnce(&mut Dialogue, &Plan, &mut Desk, Instant) -> T,
+    ) -> T {
+        let mut desk = self.bench.desk.borrow_mut();
+        run(&mut self.dialogue.borrow_mut(), &self.bench.plan, &mut desk, clock::now())
+    }
+
+    fn note(&self, text: impl FnOnce() -> String) {
+        if let Some(transcript) = self.transcript {
+            transcript.borrow_mut().note(clock::now(), &text());
+        }
+    }
+
+    fn fail(&self, failure: Failure, detail: &str) {
+        self.note(|| format!("{}: {detail}", failure.name()));
+        self.with_dialogue(|dialogue, plan, desk, now| {
+            dialogue.handle_failure(plan, desk, now, failure, detail);
+        });
+    }
+
+    async fn connect(&mut self, address: &Address) -> Option<Stream> {
+        let limit = self.bench.plan.scenario.timeouts.limit(StepId::CONNECT);
+        self.with_dialogue(|dialogue, plan, desk, now| dialogue.start(plan, desk, now));
+        let (failure, detail) = match tokio::time::timeout(limit, connect::connect(address)).await {
+            Ok(Ok(stream)) => {
+                self.note(|| format!("connected to {address}"));
+                self.with_dialogue(|dialogue, plan, desk, now| dialogue.connected(plan, desk, now));
+                return Some(stream);
+            }
+            Ok(Err(error)) => (connect::classify(&error), error.to_string()),
+            Err(_) => (Failure::TimedOut, String::new()),
+        };
+        self.note(|| format!("no connection to {address}: {} {detail}", failure.name()));
+        self.with_dialogue(|dialogue, _, desk, now| {
+            dialogue.not_connected(desk, now, failure, &detail);
+        });
+        None
+    }
+
+    async fn sleep(&self, length: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(length) => {}
+            () = self.bench.draining.notified() => {}
+        }
+    }
+
+    async fn read(&mut self, stream: &mut Stream) {
+        let deadline = self.dialogue.borrow().deadline();
+        let dialogue = self.dialogue;
+        let (bench, transcript) = (self.bench, self.transcript);
+        let timer = &mut *self.timer;
+        let end = poll_fn(|cx| {
+            if let Poll::Ready(end) = poll_input(bench, dialogue, transcript, stream, cx) {
+                return Poll::Ready(Some(end));
+            }
+            match deadline {
+                Some(deadline) => timer.poll(cx, deadline).map(|()| None),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        match end {
+            Some(Ok(())) => {}
+            Some(Err((failure, detail))) => self.fail(failure, &detail),
+            None => self.time_out(),
+        }
+    }
+
+    fn time_out(&self) {
+        self.note(|| "no reply within the time limit".to_owned());
+        self.with_dialogue(|dialogue, plan, desk, now| dialogue.handle_timeout(plan, desk, now));
+    }
+
+    async fn write(&mut self, stream: &mut Stream, part: Option<UploadPart>) {
+        let bench = self.bench;
+        if let Some(transcript) = self.transcript {
+            transcribe(
+                &bench.plan,
+                &bench.desk.borrow(),
+                part.as_ref(),
+                &mut transcript.borrow_mut(),
+            );
+        }
+        let mut outgoing = Outgoing::new(part);
+        let limit = bench.plan.scenario.timeouts.limit(StepId::UPLOAD);
+        let mut deadline = None;
+        let (dialogue, transcript) = (self.dialogue, self.transcript);
+        let timer = &mut *self.timer;
+        let result: Result<(), Option<(Failure, String)>> = poll_fn(|cx| {
+            loop {
+                match outgoing.poll(&bench.plan, &bench.desk, stream, cx) {
+                    Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Ok(false)) => deadline = None,
+                    Poll::Ready(Err(error)) => {
+                        // What the peer said before it closed may still be there to read.
+                        while let Poll::Ready(Ok(())) =
+                            poll_input(bench, dialogue, transcript, stream, cx)
+                        {
+                            if dialogue.borrow().is_over() {
+                                return Poll::Ready(Ok(()));
+                            }
+                        }
+                        let failure = connect::classify(&error);
+                        return Poll::Ready(Err(Some((failure, error.to_string()))));
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            // The peer may answer before it has read everything; what it says must not fill the buffers between us.
+            while let Poll::Ready(end) = poll_input(bench, dialogue, transcript, stream, cx) {
+                match end {
+                    Ok(()) if dialogue.borrow().is_over() => return Poll::Ready(Ok(())),
+                    Ok(()) => {}
+                    Err(end) => return Poll::Ready(Err(Some(end))),
+                }
+            }
+            // The limit counts from the last progress (RFC 5321 section 4.5.3.2.5).
+            let deadline = *deadline.get_or_insert_with(|| clock::now() + limit);
+            timer.poll(cx, deadline).map(|()| Err(None))
+        })
+        .await;
+        match result {
+            Ok(()) => {
+                self.with_dialogue(|dialogue, plan, desk, now| dialogue.written(plan, desk, now));
+            }
+            Err(Some((failure, detail))) => self.fail(failure, &detail),
+            Err(None) => self.time_out(),
+        }
+    }
+}
+
+/// Reads what is there and hands it to the dialogue; an error is the end of the stream.
+fn poll_input(
+    bench: &Bench,
+    dialogue: &RefCell<Dialogue>,
+    transcript: Option<&RefCell<Transcript>>,
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), (Failure, String)>> {
+    let mut buffer = bench.read_buffer.borrow_mut();
+    let result = std::task::ready!(stream.poll_read(cx, &mut buffer));
+    Poll::Ready(match result {
+        Ok(0) => Err((Failure::Closed, String::new())),
+        Ok(bytes) => {
+            let now = clock::now();
+            if let Some(transcript) = transcript {
+                transcript.borrow_mut().received(now, &buffer[..bytes]);
+            }
+            let mut desk = bench.desk.borrow_mut();
+            dialogue.borrow_mut().handle_input(&bench.plan, &mut desk, now, &buffer[..bytes]);
+            Ok(())
+        }
+        Err(error) => Err((connect::classify(&error), error.to_string())),
+    })
+}
+
+/// Bytes on their way out.
+struct Outgoing {
+    part: Option<UploadPart>,
+    /// Bytes of `Desk::out` that are written; all of them count from its start.
+    written: u64,
+    /// What is left of `Desk::out`, once another session may use that.
+    held: Option<Vec<u8>>,
+}
+
+impl Outgoing {
+    fn new(part: Option<UploadPart>) -> Self {
+        Self { part, written: 0, held: None }
+    }
+
+    /// Writes once; true when all is out, false after some progress.
+    fn poll(
+        &mut self,
+        plan: &Plan,
+        desk: &RefCell<Desk>,
+        stream: &mut Stream,
+        cx: &mut Context<'_>,
+    ) -> Poll<std::io::Result<bool>> {
+        let desk = desk.borrow();
+        let head = self.held.as_deref().unwrap_or_else(|| desk.out.bytes());
+        let total = head.len() as u64 + self.part.as_ref().map_or(0, UploadPart::bytes);
+        if self.written == total {
+            return Poll::Ready(Ok(true));
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = fill(plan, head, self.part.as_ref(), self.written, &mut slices);
+        match stream.poll_write(cx, &slices[..count]) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(bytes)) => {
+                self.written += bytes as u64;
+                Poll::Ready(Ok(self.written == total))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                if self.held.is_none() {
+                    self.held = Some(head.to_vec());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Fills `slices` with what comes behind the first `written` bytes of head, body and end.
+fn fill<'a>(
+    plan: &'a Plan,
+    head: &'a [u8],
+    part: Option<&UploadPart>,
+    written: u64,
+    slices: &mut [IoSlice<'a>],
+) -> usize {
+    let mut count = 0;
+    let skip = usize::try_from(written).unwrap_or(usize::MAX).min(head.len());
+    if skip < head.len() {
+        slices[0] = IoSlice::new(&head[skip..]);
+        count = 1;
+    }
+    let Some(part) = part else { return count };
+    let behind = written.saturating_sub(head.len() as u64);
+    let length = part.range.end - part.range.start;
+    let mail = &plan.scenario.mail;
+    if behind < length {
+        let range: Range<u64> = part.range.start + behind..part.range.end;
+        let room = slices.len() - 1;
+        let taken =
+            mail.body_slices(part.body, part.stuffed, range.clone(), &mut slices[count..room]);
+        let bytes: u64 = slices[count..count + taken].iter().map(|slice| slice.len() as u64).sum();
+        count += taken;
+        if bytes < range.end - range.start {
+            // More slices than one write takes: the rest comes with the next.
+            return count;
+        }
+    }
+    let skip = usize::try_from(behind.saturating_sub(length)).unwrap_or(usize::MAX);
+    if let Some(end) = part.end.get(skip..).filter(|end| !end.is_empty()) {
+        slices[count] = IoSlice::new(end);
+        count += 1;
+    }
+    count
+}
+
+fn transcribe(plan: &Plan, desk: &Desk, part: Option<&UploadPart>, transcript: &mut Transcript) {
+    let now = clock::now();
+    let Some(part) = part else { return transcript.sent(now, desk.out.bytes()) };
+    let head = desk.out.bytes();
+    // Commands before the mail data in one write: BDAT lines and a pipelined envelope end the header's way in.
+    let data = match part.stuffed {
+        true => 0,
+        false => head
+            .windows(5)
+            .rposition(|window| window == b"BDAT ")
+            .and_then(|at| memchr::memchr(b'\n', &head[at..]).map(|end| at + end + 1))
+            .unwrap_or(0),
+    };
+    if data > 0 {
+        transcript.sent(now, &head[..data]);
+    }
+    transcript.sent_data(now, &head[data..]);
+    let mut at = head.len() as u64;
+    let total = at + part.bytes();
+    while at < total {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = fill(plan, head, Some(part), at, &mut slices);
+        for slice in &slices[..count] {
+            transcript.sent_data(now, slice);
+            at += slice.len() as u64;
+        }
+    }
+}
+
+/// Shares a [`Bench`] among the sessions of one worker.
+pub type SharedBench = Rc<Bench>;

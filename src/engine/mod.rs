@@ -1,0 +1,111 @@
+//! The client side: one current-thread event loop a core, nothing shared on the path of a step.
+//!
+//! The engine measures and never prints. It takes a [`Plan`], sends [`Snapshot`]s while it runs, and says at its end
+//! what only it knows.
+
+pub mod desk;
+pub mod dialogue;
+pub mod driver;
+pub mod single;
+pub mod transcript;
+pub mod upload;
+pub mod worker;
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+
+use crate::clock::Instant;
+use crate::measure::layout::Layout;
+use crate::measure::recorder::Snapshot;
+use crate::plan::Plan;
+use desk::NumberSource;
+use worker::{Assignment, Control, WorkerReport};
+
+/// What the engine knows at the end of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// Processor time over time of each worker that came to its end.
+    pub worker_cpu: Vec<f64>,
+    /// Workers that panicked or never started.
+    pub workers_lost: Vec<String>,
+    /// When the last message ended.
+    pub last_ended: Option<Instant>,
+    /// Messages of the plan that were not started.
+    pub messages_not_started: u64,
+    /// Their recipients, as the first script with a transaction would have had them.
+    pub recipients_not_started: u64,
+}
+
+/// A run under way.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Arc<Plan>,
+    numbers: Arc<NumberSource>,
+    threads: Vec<thread::JoinHandle<std::io::Result<WorkerReport>>>,
+    lost: Vec<String>,
+}
+
+impl Engine {
+    /// Starts the workers of `plan`; they send their snapshots to `snapshots`, the last ones when they end.
+    #[must_use]
+    pub fn start(
+        plan: &Arc<Plan>,
+        layout: &Arc<Layout>,
+        control: &Arc<Control>,
+        started: Instant,
+        snapshots: &SyncSender<Snapshot>,
+    ) -> Self {
+        let numbers = NumberSource::new(plan);
+        let (mut threads, mut lost) = (Vec::new(), Vec::new());
+        for index in 0..plan.workers {
+            let assignment = Assignment {
+                index,
+                plan: Arc::clone(plan),
+                layout: Arc::clone(layout),
+                numbers: Arc::clone(&numbers),
+                control: Arc::clone(control),
+                started,
+                snapshots: snapshots.clone(),
+            };
+            let name = format!("worker-{index}");
+            match thread::Builder::new().name(name).spawn(move || worker::run(assignment)) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => lost.push(format!("worker {index} did not start: {error}")),
+            }
+        }
+        Self { plan: Arc::clone(plan), numbers, threads, lost }
+    }
+
+    /// Waits for the workers.
+    #[must_use]
+    pub fn finish(self) -> Ending {
+        let mut ending = Ending { workers_lost: self.lost, ..Ending::default() };
+        let mut unstarted = Vec::new();
+        for (index, thread) in self.threads.into_iter().enumerate() {
+            match thread.join() {
+                Ok(Ok(report)) => {
+                    ending.worker_cpu.push(report.cpu);
+                    ending.last_ended = ending.last_ended.max(report.last_ended);
+                    unstarted.extend(report.unused);
+                }
+                Ok(Err(error)) => ending.workers_lost.push(format!("worker {index}: {error}")),
+                Err(panic) => {
+                    let text = panic.downcast_ref::<String>().map(String::as_str);
+                    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                    let text = text.unwrap_or("panicked");
+                    ending.workers_lost.push(format!("worker {index}: {text}"));
+                }
+            }
+        }
+        let scenario = &self.plan.scenario;
+        let script = scenario.scripts.iter().find(|script| script.has_transaction());
+        for number in unstarted.into_iter().chain(self.numbers.untaken()) {
+            let each = scenario.mail.recipients_of(&self.plan.identity, number);
+            ending.messages_not_started += 1;
+            ending.recipients_not_started +=
+                script.map_or(0, |script| u64::from(script.recipients(each)));
+        }
+        ending
+    }
+}

@@ -1,0 +1,85 @@
+//! One session that counts for nothing: `once`, and the preflight before a run.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use crate::clock::{self, Duration, Instant};
+use crate::engine::desk::{Desk, NumberSource, Numbers};
+use crate::engine::dialogue::{Dialogue, rows_of};
+use crate::engine::driver::{Bench, READ_BYTES, SessionRun, Timer};
+use crate::engine::transcript::Transcript;
+use crate::measure::layout::Layout;
+use crate::measure::outcome::Outcome;
+use crate::measure::recorder::Recorder;
+use crate::plan::Plan;
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Single {
+    /// Who said what.
+    pub transcript: Transcript,
+    /// A connection stood.
+    pub connected: bool,
+    /// A reply was a 4yz that its step did not expect.
+    pub deferred: bool,
+    /// The script ran to its end, and no reply was worse than a deferral.
+    pub passed: bool,
+}
+
+impl Single {
+    /// Every reply was what its step expects.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.passed && !self.deferred
+    }
+}
+
+/// How often a target that does not greet is tried again.
+pub const RETRY_WAIT: Duration = Duration::from_millis(200);
+
+/// Runs one session of the plan's first script against the first address. `messages` bounds its transactions.
+///
+/// # Errors
+/// When no event loop can be made.
+pub fn run(plan: &Plan, messages: u64) -> std::io::Result<Single> {
+    let mut plan = plan.clone();
+    plan.messages = Some(messages);
+    plan.workers = 1;
+    plan.scenario.scripts.truncate(1);
+    let plan = Arc::new(plan);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(session(&plan)))
+}
+
+async fn session(plan: &Arc<Plan>) -> Single {
+    let started: Instant = clock::now();
+    let layout = Arc::new(Layout::new(plan));
+    // One interval that never ends: everything is in the one snapshot.
+    let recorder = Recorder::new(layout, 0, started, Duration::from_secs(24 * 3600));
+    let numbers = Numbers::new(NumberSource::new(plan));
+    let bench = Bench {
+        plan: Arc::clone(plan),
+        desk: RefCell::new(Desk::new(started, recorder, numbers)),
+        read_buffer: RefCell::new(vec![0; READ_BYTES]),
+        draining: tokio::sync::Notify::new(),
+    };
+    let dialogue = RefCell::new(Dialogue::new(plan, 0, rows_of(plan, 0, 0), started));
+    let transcript = RefCell::new(Transcript::new(started));
+    let mut timer = Timer::default();
+    let mut run = SessionRun {
+        bench: &bench,
+        dialogue: &dialogue,
+        timer: &mut timer,
+        transcript: Some(&transcript),
+    };
+    run.run(&plan.targets[0].addresses[0]).await;
+    let dialogue = dialogue.into_inner();
+    Single {
+        transcript: transcript.into_inner(),
+        connected: dialogue.was_connected(),
+        deferred: dialogue.saw(Outcome::Deferred),
+        passed: dialogue.outcome() == Outcome::Accepted
+            && !dialogue.saw(Outcome::Rejected)
+            && !dialogue.saw(Outcome::Unexpected),
+    }
+}

@@ -1,0 +1,126 @@
+//! Connections to a target: TCP over IPv4 and IPv6, and UNIX sockets.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::measure::outcome::Failure;
+use crate::plan::Address;
+
+/// An open connection.
+#[derive(Debug)]
+pub enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Connects to `address`. Has no time limit of its own.
+///
+/// # Errors
+/// As the operating system gives them; [`classify`] sorts them.
+pub async fn connect(address: &Address) -> io::Result<Stream> {
+    match address {
+        Address::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            // Small writes must not wait for the peer's delayed acknowledgement: 40 ms of our own making.
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+        Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+    }
+}
+
+/// What an error of connecting, reading or writing means, and on whose side it lies.
+#[must_use]
+pub fn classify(error: &io::Error) -> Failure {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => return Failure::NoDescriptors,
+        Some(Errno::NOBUFS | Errno::NOMEM) => return Failure::Internal,
+        // A full listen queue of a UNIX socket.
+        Some(Errno::AGAIN) => return Failure::Refused,
+        _ => {}
+    }
+    match error.kind() {
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound | ErrorKind::PermissionDenied => {
+            Failure::Refused
+        }
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Failure::Reset
+        }
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse => Failure::NoPorts,
+        ErrorKind::TimedOut => Failure::TimedOut,
+        ErrorKind::UnexpectedEof => Failure::Closed,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            Failure::Unreachable
+        }
+        _ => Failure::Internal,
+    }
+}
+
+impl Stream {
+    /// Makes the close a reset (TCP only; a UNIX socket knows none).
+    pub fn reset_on_close(&self) {
+        if let Self::Tcp(stream) = self {
+            // A socket that refuses the option is closed in the ordinary way, which the peer sees as a drop.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
+    /// Reads what is there; 0 bytes at the end of the stream.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let result = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+        };
+        result.map_ok(|()| buffer.filled().len())
+    }
+
+    /// Writes as much as goes at once.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_limits_are_never_the_targets_fault() {
+        use crate::measure::outcome::Fault;
+        let check = |error: io::Error, want: Failure| {
+            assert_eq!(classify(&error), want, "{error}");
+        };
+        let raw = |errno: rustix::io::Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        check(raw(rustix::io::Errno::MFILE), Failure::NoDescriptors);
+        check(raw(rustix::io::Errno::ADDRNOTAVAIL), Failure::NoPorts);
+        check(raw(rustix::io::Errno::CONNREFUSED), Failure::Refused);
+        check(raw(rustix::io::Errno::PIPE), Failure::Reset);
+        check(raw(rustix::io::Errno::NETUNREACH), Failure::Unreachable);
+        check(raw(rustix::io::Errno::TIMEDOUT), Failure::TimedOut);
+        assert_eq!(Failure::NoPorts.fault(), Fault::Generator);
+        assert_eq!(Failure::NoDescriptors.fault(), Fault::Generator);
+    }
+}
