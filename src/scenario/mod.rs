@@ -4,9 +4,11 @@
 
 pub mod fault;
 pub mod names;
+mod nearest;
 pub mod script;
 pub mod step;
 pub mod target;
+pub mod template;
 pub mod threshold;
 
 use std::ops::RangeInclusive;
