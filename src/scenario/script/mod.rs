@@ -1,6 +1,17 @@
 //! A script after compilation: a flat list of operations that the engine walks with an index.
 //!
-//! Control words have become jumps; expectations are never empty; every value is known.
+//! Control words have become jumps; expectations are never empty; every value is known. [`parse_script`] reads the
+//! language of scenario files.
+
+mod command;
+mod expect;
+mod line;
+mod mail_data;
+mod parse;
+mod pipeline;
+mod shape;
+#[cfg(test)]
+mod tests;
 
 mod preflight;
 
@@ -11,9 +22,11 @@ use crate::message::template::Template;
 use crate::scenario::step::StepId;
 use crate::smtp::reply::ReplyCode;
 
+pub use parse::{default_script, parse_script};
+
 /// How deep `repeat` may nest.
 pub const REPEAT_DEPTH_MAX: usize = 4;
-/// How many operations one script may have.
+/// How many operations one script may have as written; a pipelined transaction adds the marks of its groups.
 pub const OPS_MAX: usize = 4096;
 
 /// One session's command sequence.
@@ -24,7 +37,8 @@ pub struct Script {
     /// Its share among the scripts.
     pub weight: u32,
     /// What to do, in order. The transaction, where there is one, lies between [`Op::TransactionStart`] and
-    /// [`Op::TransactionEnd`]. The last operation is QUIT, a drop or an abort.
+    /// [`Op::TransactionEnd`]. The session ends with the last command: QUIT, a drop or an abort (ends of blocks may
+    /// stand behind it).
     pub ops: Vec<Op>,
     /// RCPT lines in the transaction that name no `{{recipient}}`: each is a recipient of its own.
     pub fixed_recipients: u32,
