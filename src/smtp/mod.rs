@@ -7,3 +7,4 @@ pub mod parser;
 pub mod reply;
 pub mod session;
 pub mod text;
+pub mod transparency;
