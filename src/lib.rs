@@ -26,3 +26,5 @@ pub mod measure;
 pub mod net;
 
 pub mod engine;
+
+pub mod sink;

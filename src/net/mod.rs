@@ -1,5 +1,25 @@
-//! Sockets, names and limits of the operating system: where tokio comes in.
+//! Sockets and timers: where tokio comes in.
 
 pub mod connect;
 pub mod limits;
+pub mod listen;
 pub mod resolve;
+pub mod timers;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Watches a descriptor for input, in the runtime that this is called in.
+///
+/// # Errors
+/// When the event loop cannot take it.
+pub fn watch(descriptor: impl Into<OwnedFd>) -> io::Result<AsyncFd<OwnedFd>> {
+    #[expect(
+        deprecated,
+        reason = "the other constructor is unsafe, for types that could change their descriptor; an OwnedFd cannot"
+    )]
+    AsyncFd::with_interest(descriptor.into(), Interest::READABLE)
+}

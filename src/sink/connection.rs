@@ -1,0 +1,224 @@
+//! A connection as a task: moves bytes between a socket and a [`SinkSession`].
+//!
+//! Buffers belong to the worker. A session owns input only while a line is cut, and output only while its peer does
+//! not read; that peer alone waits.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::session::{Close, Service, SinkSession};
+use crate::clock;
+use crate::net::timers::{TimerKey, Timers};
+
+/// Read at once. A pipelined group or most of a message fits.
+const INPUT_MAX: usize = 64 * 1024;
+
+/// How long a peer that was hung up on may keep sending: closing on unread bytes resets the connection, and a reset
+/// takes the last reply away from it.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
+/// What the connections of a worker share.
+pub(super) struct Worker {
+    pub(super) service: Arc<Service>,
+    pub(super) timers: Timers,
+    buffers: RefCell<Buffers>,
+}
+
+struct Buffers {
+    input: Box<[u8]>,
+    output: Vec<u8>,
+}
+
+impl Worker {
+    pub(super) fn new(service: Arc<Service>, timers: Timers) -> Self {
+        let buffers = Buffers { input: vec![0; INPUT_MAX].into(), output: Vec::new() };
+        Self { service, timers, buffers: RefCell::new(buffers) }
+    }
+}
+
+/// One connection; ready when it is closed.
+pub(super) struct Connection<S> {
+    stream: S,
+    session: SinkSession,
+    worker: Rc<Worker>,
+    /// Replies that the socket did not take yet.
+    unsent: Vec<u8>,
+    timer: Option<TimerKey>,
+    /// Until when input is read and thrown away before closing.
+    linger: Option<Instant>,
+    started: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S, worker: Rc<Worker>) -> Self {
+        Self {
+            stream,
+            session: SinkSession::new(Arc::clone(&worker.service), clock::now()),
+            worker,
+            unsent: Vec::new(),
+            timer: None,
+            linger: None,
+            started: false,
+        }
+    }
+
+    /// Goes on until it has to wait (`Pending`) or the connection is over; an error is the peer's going away.
+    fn poll_run(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.started, true) {
+            self.converse(context, |session, _, out| session.start(clock::now(), out))?;
+        }
+        loop {
+            if !self.unsent.is_empty() {
+                ready!(self.poll_flush_unsent(context))?;
+            }
+            if let Some(close) = self.session.close() {
+                return self.poll_close(close, context);
+            }
+            if self.session.is_paused() {
+                self.converse(context, |session, _, out| session.resume(clock::now(), out))?;
+                continue;
+            }
+            let passed = self.worker.timers.passed();
+            if self.session.poll_timeout() <= passed {
+                self.converse(context, |session, _, out| session.handle_timeout(passed, out))?;
+                continue;
+            }
+            if !self.session.takes_input() {
+                self.arm(self.session.poll_timeout(), context);
+                return Poll::Pending;
+            }
+            match self.poll_input(context)? {
+                Poll::Ready(0) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => {}
+                Poll::Pending => {
+                    self.arm(self.session.poll_timeout(), context);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Reads once and answers.
+    fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let worker = Rc::clone(&self.worker);
+        let mut buffers = worker.buffers.borrow_mut();
+        let mut input = ReadBuf::new(&mut buffers.input);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut input))?;
+        let length = input.filled().len();
+        drop(buffers);
+        if length > 0 {
+            self.converse(context, |session, input, out| {
+                session.handle_input(clock::now(), &input[..length], out);
+            })?;
+        }
+        Poll::Ready(Ok(length))
+    }
+
+    /// Lets the session speak and writes what it says, at once and in one write.
+    fn converse(
+        &mut self,
+        context: &mut Context<'_>,
+        speak: impl FnOnce(&mut SinkSession, &[u8], &mut Vec<u8>),
+    ) -> io::Result<()> {
+        let mut buffers = self.worker.buffers.borrow_mut();
+        let Buffers { input, output } = &mut *buffers;
+        output.clear();
+        speak(&mut self.session, input, output);
+        if output.is_empty() {
+            return Ok(());
+        }
+        let written = match Pin::new(&mut self.stream).poll_write(context, output) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => 0,
+        };
+        self.unsent.extend_from_slice(&output[written..]);
+        Ok(())
+    }
+
+    fn poll_flush_unsent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut written = 0;
+        while written < self.unsent.len() {
+            match Pin::new(&mut self.stream).poll_write(context, &self.unsent[written..]) {
+                Poll::Ready(more) => written += more?,
+                Poll::Pending => {
+                    self.unsent.drain(..written);
+                    // A peer that reads nothing is as silent as one that says nothing.
+                    let deadline = self.session.poll_timeout();
+                    if deadline <= self.worker.timers.passed() {
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    self.arm(deadline, context);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.unsent = Vec::new();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, close: Close, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if close == Close::Quit {
+            return Poll::Ready(Ok(()));
+        }
+        let until = match self.linger {
+            Some(until) => until,
+            None => {
+                ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+                *self.linger.insert(clock::now() + LINGER_MAX)
+            }
+        };
+        let worker = Rc::clone(&self.worker);
+        let mut buffers = worker.buffers.borrow_mut();
+        loop {
+            if worker.timers.passed() >= until {
+                return Poll::Ready(Ok(()));
+            }
+            let mut input = ReadBuf::new(&mut buffers.input);
+            match Pin::new(&mut self.stream).poll_read(context, &mut input)? {
+                Poll::Ready(()) if input.filled().is_empty() => return Poll::Ready(Ok(())),
+                Poll::Ready(()) => {}
+                Poll::Pending => {
+                    self.arm(until, context);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Has the task woken at `deadline` or before. An earlier timer is left to fire and be set anew: a session that
+    /// talks moves its idle deadline with every command, and that costs nothing here.
+    fn arm(&mut self, deadline: Instant, context: &Context<'_>) {
+        let timers = &self.worker.timers;
+        if let Some(timer) = self.timer {
+            if timer.deadline() > timers.passed() && timer.deadline() <= deadline {
+                return;
+            }
+            timers.remove(timer);
+        }
+        self.timer = Some(timers.insert(deadline, context.waker().clone()));
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_run(context).map(drop)
+    }
+}
+
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer {
+            self.worker.timers.remove(timer);
+        }
+    }
+}

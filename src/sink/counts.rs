@@ -1,0 +1,90 @@
+//! What the sink counted.
+
+use std::ops::Add;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a sink took and said since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkCounts {
+    /// Connections taken.
+    pub connections: u64,
+    /// Messages accepted: a positive reply to the end of data.
+    pub messages: u64,
+    /// Messages refused at the end of data, or at a BDAT before it.
+    pub refused_messages: u64,
+    /// Recipients of the accepted messages.
+    pub recipients: u64,
+    /// Mail data of the accepted messages, after transparency.
+    pub bytes: u64,
+    /// Command lines, with the ones that make no sense.
+    pub commands: u64,
+    /// 4yz replies, of whatever kind.
+    pub replies_4yz: u64,
+    /// 5yz replies, of whatever kind.
+    pub replies_5yz: u64,
+}
+
+impl Add for SinkCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            connections: self.connections + other.connections,
+            messages: self.messages + other.messages,
+            refused_messages: self.refused_messages + other.refused_messages,
+            recipients: self.recipients + other.recipients,
+            bytes: self.bytes + other.bytes,
+            commands: self.commands + other.commands,
+            replies_4yz: self.replies_4yz + other.replies_4yz,
+            replies_5yz: self.replies_5yz + other.replies_5yz,
+        }
+    }
+}
+
+/// A number that one thread adds to and any thread may read.
+///
+/// With one writer a load and a store make an addition, without the locked instruction that `fetch_add` would be.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds; only the worker that owns the tally may do this.
+    pub(super) fn add(&self, number: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
+    }
+
+    fn load(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counts of one worker. The worker alone writes them, on cache lines that no other worker touches, so counting
+/// shares nothing on the path of a command; a reader that adds up may catch a message half counted while it ends.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Tally {
+    pub(super) connections: Counter,
+    pub(super) messages: Counter,
+    pub(super) refused_messages: Counter,
+    pub(super) recipients: Counter,
+    pub(super) bytes: Counter,
+    pub(super) commands: Counter,
+    pub(super) replies_4yz: Counter,
+    pub(super) replies_5yz: Counter,
+}
+
+impl Tally {
+    /// The counts so far.
+    pub(super) fn read(&self) -> SinkCounts {
+        SinkCounts {
+            connections: self.connections.load(),
+            messages: self.messages.load(),
+            refused_messages: self.refused_messages.load(),
+            recipients: self.recipients.load(),
+            bytes: self.bytes.load(),
+            commands: self.commands.load(),
+            replies_4yz: self.replies_4yz.load(),
+            replies_5yz: self.replies_5yz.load(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The built-in ESMTP server: takes mail, throws it away, and behaves as its [`Behavior`] says.
+//!
+//! [`session::SinkSession`] is one dialogue without I/O; `connection` moves its bytes; this module has the sockets and
+//! threads. Each worker is a thread with its own event loop; nothing is shared between them on the path of a command.
+
+mod arguments;
+mod connection;
+mod counts;
+mod repertoire;
+pub mod session;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use crate::behavior::Behavior;
+pub use crate::net::listen::ListenAddress;
+use crate::net::listen::{bound_address, listen};
+
+pub use self::counts::SinkCounts;
+use self::session::Service;
+
+/// Workers that a sink may have; more threads than any machine has cores only get in each other's way.
+pub const THREADS_MAX: usize = 1024;
+
+/// What a sink is.
+#[derive(Clone, Debug)]
+pub struct SinkOptions {
+    /// Where it listens, all at once.
+    pub listen: Vec<ListenAddress>,
+    /// What it does.
+    pub behavior: Behavior,
+    /// What it calls itself.
+    pub hostname: String,
+    /// Workers, from 1 to [`THREADS_MAX`].
+    pub threads: usize,
+}
+
+/// A running sink. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Sink {
+    addresses: Vec<ListenAddress>,
+    services: Vec<Arc<Service>>,
+    workers: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Sink {
+    /// Binds every address and starts the workers; clients can connect when it returns.
+    ///
+    /// # Errors
+    /// When an option makes no sense, an address cannot be bound, or no thread or descriptor is left.
+    pub fn start(options: SinkOptions) -> io::Result<Self> {
+        check(&options)?;
+        let SinkOptions { listen: asked, behavior, hostname, threads } = options;
+        let mut sink = Self { addresses: Vec::new(), services: Vec::new(), workers: Vec::new() };
+        let mut listeners = Vec::new();
+        for asked in asked {
+            let listener = listen(&asked)
+                .map_err(|error| io::Error::new(error.kind(), format!("{asked}: {error}")))?;
+            // Kept from here on, so that a failure below removes the socket files that were made.
+            sink.addresses.push(bound_address(&listener, &asked)?);
+            listeners.push(listener);
+        }
+        let first = Service::new(&hostname, &behavior);
+        let others = (1..threads).map(|_| first.for_another_worker()).collect::<Vec<_>>();
+        sink.services = std::iter::once(first).chain(others).map(Arc::new).collect();
+        sink.workers = worker::start(&sink.services, listeners)?;
+        Ok(sink)
+    }
+
+    /// Where it listens, in the order of the options, with the ports that the system chose.
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// What it counted so far, over all workers.
+    #[must_use]
+    pub fn counts(&self) -> SinkCounts {
+        self.services
+            .iter()
+            .map(|service| service.counts())
+            .fold(SinkCounts::default(), |sum, counts| sum + counts)
+    }
+
+    /// Closes listeners and connections and removes socket files. The counts stay. A second call does nothing.
+    pub fn stop(&mut self) {
+        for (stop, thread) in self.workers.drain(..) {
+            // A worker that is gone already needs no telling.
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+        for address in self.addresses.drain(..) {
+            if let ListenAddress::Unix(path) = address {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn check(options: &SinkOptions) -> io::Result<()> {
+    let fault = |message: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    if !(1..=THREADS_MAX).contains(&options.threads) {
+        return fault("the sink needs from 1 to 1024 threads");
+    }
+    if options.hostname.is_empty() || !options.hostname.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return fault("the sink's host name must be printable ASCII without spaces");
+    }
+    if options.listen.is_empty() {
+        return fault("the sink has no address to listen at");
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What the sink says: its own replies, and the rules of a [`Behavior`] laid out for look-up by verb.
+
+use std::time::Duration;
+
+use crate::behavior::{Action, Behavior, SIZE_LIMIT, SinkVerb};
+
+// RFC 2034 section 4: an enhanced code opens every 2yz, 4yz and 5yz reply but the greeting and those to EHLO and HELO.
+pub(super) const MAIL_OK: &[u8] = b"250 2.1.0 sender ok\r\n";
+pub(super) const RCPT_OK: &[u8] = b"250 2.1.5 recipient ok\r\n";
+pub(super) const SEND_DATA: &[u8] = b"354 send the mail data, end it with CRLF.CRLF\r\n";
+pub(super) const CHUNK_OK: &[u8] = b"250 2.0.0 chunk ok\r\n";
+pub(super) const MESSAGE_OK: &[u8] = b"250 2.0.0 message taken\r\n";
+pub(super) const OK: &[u8] = b"250 2.0.0 ok\r\n";
+pub(super) const VRFY_OK: &[u8] = b"252 2.5.0 cannot verify, but will take mail\r\n";
+pub(super) const HELP_OK: &[u8] =
+    b"214 2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\r\n";
+pub(super) const BYE: &[u8] = b"221 2.0.0 bye\r\n";
+
+pub(super) const IDLE: &[u8] = b"421 4.4.2 nothing said for too long, closing\r\n";
+pub(super) const TOO_MANY_ERRORS: &[u8] = b"421 4.7.0 too many errors, closing\r\n";
+pub(super) const TOO_MANY_RECIPIENTS: &[u8] = b"452 4.5.3 too many recipients\r\n";
+pub(super) const UNKNOWN: &[u8] = b"500 5.5.2 command not recognized\r\n";
+pub(super) const BARE_LF: &[u8] = b"500 5.5.2 the line ends with LF, not CRLF\r\n";
+pub(super) const LINE_TOO_LONG: &[u8] = b"500 5.5.2 line too long\r\n";
+pub(super) const NAME_YOURSELF: &[u8] = b"501 a domain or an address literal is needed\r\n";
+pub(super) const BAD_ARGUMENT: &[u8] = b"501 5.5.4 syntax error in arguments\r\n";
+pub(super) const BAD_SENDER: &[u8] = b"501 5.1.7 syntax error in the reverse-path\r\n";
+pub(super) const BAD_RECIPIENT: &[u8] = b"501 5.1.3 syntax error in the forward-path\r\n";
+pub(super) const BINARYMIME: &[u8] = b"501 5.5.4 BINARYMIME is not announced\r\n";
+pub(super) const NOT_SERVING: &[u8] = b"503 5.5.1 no service here, say QUIT\r\n";
+pub(super) const HELLO_FIRST: &[u8] = b"503 5.5.1 EHLO or HELO first\r\n";
+pub(super) const NESTED_MAIL: &[u8] = b"503 5.5.1 a transaction is under way\r\n";
+pub(super) const NO_MAIL: &[u8] = b"503 5.5.1 MAIL first\r\n";
+pub(super) const AFTER_BDAT: &[u8] = b"503 5.5.1 not after BDAT\r\n";
+pub(super) const RESET_FIRST: &[u8] = b"503 5.5.1 the message failed, RSET first\r\n";
+pub(super) const TOO_LARGE: &[u8] = b"552 5.3.4 message over the size limit\r\n";
+pub(super) const NOT_ASCII: &[u8] = b"553 5.6.7 a non-ASCII address without SMTPUTF8\r\n";
+pub(super) const NO_RECIPIENTS: &[u8] = b"554 5.5.1 no valid recipients\r\n";
+pub(super) const BAD_PARAMETER: &[u8] = b"555 5.5.4 parameter not recognized\r\n";
+
+/// What differs at one verb.
+#[derive(Debug, Default)]
+struct Turn {
+    delay: Duration,
+    reply: Option<Box<[u8]>>,
+}
+
+/// A behaviour made ready: looked up by verb, with nothing left to work out at a command.
+#[derive(Debug)]
+pub(super) struct Repertoire {
+    turns: [Turn; SinkVerb::NAMES.len()],
+    size_limit: u64,
+    greeting: Box<[u8]>,
+    ehlo: Box<[u8]>,
+    helo: Box<[u8]>,
+}
+
+impl Repertoire {
+    /// Lays out `behavior` for a server that calls itself `hostname`.
+    pub(super) fn new(hostname: &str, behavior: &Behavior) -> Self {
+        let mut turns: [Turn; SinkVerb::NAMES.len()] = Default::default();
+        for rule in &behavior.rules {
+            let turn = &mut turns[rule.verb as usize];
+            match &rule.action {
+                Action::Delay(delay) => turn.delay = turn.delay.saturating_add(*delay),
+                Action::Reply { code, text } => {
+                    let line = || format!("{code} {}\r\n", one_line(text)).into_bytes().into();
+                    turn.reply.get_or_insert_with(line);
+                }
+            }
+        }
+        let (name, size_limit) = (one_line(hostname), behavior.size_limit.unwrap_or(SIZE_LIMIT));
+        let ehlo = format!(
+            "250-{name}\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE {size_limit}\r\n\
+             250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n"
+        );
+        Self {
+            turns,
+            size_limit,
+            greeting: format!("220 {name} ESMTP smtpbench sink\r\n").into_bytes().into(),
+            ehlo: ehlo.into_bytes().into(),
+            helo: format!("250 {name}\r\n").into_bytes().into(),
+        }
+    }
+
+    /// How long to wait before the reply to `verb`.
+    pub(super) fn delay(&self, verb: SinkVerb) -> Duration {
+        self.turns[verb as usize].delay
+    }
+
+    /// The reply to `verb` that stands in for the sink's own.
+    pub(super) fn fixed_reply(&self, verb: SinkVerb) -> Option<&[u8]> {
+        self.turns[verb as usize].reply.as_deref()
+    }
+
+    /// The largest message in bytes.
+    pub(super) fn size_limit(&self) -> u64 {
+        self.size_limit
+    }
+
+    /// The own reply to a connection, EHLO or HELO, which name the host.
+    pub(super) fn hello(&self, verb: SinkVerb) -> &[u8] {
+        match verb {
+            SinkVerb::Greeting => &self.greeting,
+            SinkVerb::Ehlo => &self.ehlo,
+            _ => &self.helo,
+        }
+    }
+}
+
+/// The text without control characters: a reply is one line, whoever made the rule.
+fn one_line(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { '?' } else { char }).collect()
+}

@@ -1,0 +1,425 @@
+//! One connection to the sink, as data and state: no socket, no clock, no async.
+//!
+//! The contract: [`SinkSession::start`] once, then bytes by [`SinkSession::handle_input`] and time by
+//! [`SinkSession::handle_timeout`]. Each appends replies to `out`; write them before the next call. While
+//! [`SinkSession::takes_input`] is false the session has work in hand: go on at the time that
+//! [`SinkSession::poll_timeout`] names, or call [`SinkSession::resume`] where [`SinkSession::is_paused`] says so.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use memchr::memchr;
+
+use self::commands::split_command;
+use super::arguments::Refusal;
+use super::counts::{SinkCounts, Tally};
+use super::repertoire::{
+    BARE_LF, CHUNK_OK, IDLE, LINE_TOO_LONG, MESSAGE_OK, Repertoire, TOO_LARGE,
+};
+use crate::behavior::{Behavior, SinkVerb};
+use crate::smtp::transparency::Unstuffer;
+
+mod commands;
+
+/// Longest command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and more for extensions; several times
+/// that leaves room for every address that is legal.
+pub const COMMAND_LINE_MAX: usize = 4096;
+
+/// Recipients of one message. RFC 5321 section 4.5.3.1.8 asks for at least 100.
+pub const RECIPIENTS_MAX: u32 = 1000;
+
+/// Faulty commands without an accepted message between them, before the session is closed. A peer that talks no SMTP is
+/// not answered for ever.
+pub const ERRORS_MAX: u32 = 100;
+
+/// How long a session may be silent: RFC 5321 section 4.5.3.2.7 asks for at least this.
+pub const IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// Replies collected before they have to be written. Commands are short and replies are not, so a segment of commands
+/// may not decide how much memory its replies take.
+pub const OUTPUT_MAX: usize = 64 * 1024;
+
+/// What the sessions of a worker share.
+#[derive(Debug)]
+pub struct Service {
+    repertoire: Arc<Repertoire>,
+    tally: Tally,
+}
+
+impl Service {
+    /// The service of one worker, for a server that calls itself `hostname`.
+    #[must_use]
+    pub fn new(hostname: &str, behavior: &Behavior) -> Self {
+        Self { repertoire: Arc::new(Repertoire::new(hostname, behavior)), tally: Tally::default() }
+    }
+
+    /// The same service for another worker, with counts of its own.
+    #[must_use]
+    pub fn for_another_worker(&self) -> Self {
+        Self { repertoire: Arc::clone(&self.repertoire), tally: Tally::default() }
+    }
+
+    /// What its sessions counted so far; any thread may ask.
+    #[must_use]
+    pub fn counts(&self) -> SinkCounts {
+        self.tally.read()
+    }
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// After QUIT and its reply.
+    Quit,
+    /// By a 421 reply, while the peer may still be sending.
+    Hangup,
+}
+
+/// The server's side of one SMTP connection.
+#[derive(Debug)]
+pub struct SinkSession {
+    service: Arc<Service>,
+    phase: Phase,
+    transaction: Transaction,
+    unstuffer: Unstuffer,
+    /// Input that waits: the start of a line, or what follows a command whose reply is delayed.
+    held: Vec<u8>,
+    /// When the reply under way is due.
+    due: Option<Instant>,
+    /// The reply under way was waited for.
+    waited: bool,
+    paused: bool,
+    idle: Instant,
+    errors: u32,
+    recipients: u32,
+    message_bytes: u64,
+    /// MAIL said SMTPUTF8.
+    utf8: bool,
+    greeted: Greeted,
+    close: Option<Close>,
+}
+
+/// What the next bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was said yet.
+    Greeting,
+    Command,
+    /// Inside a line over [`COMMAND_LINE_MAX`].
+    LongLine,
+    /// Mail data with transparency.
+    Data,
+    /// The mail data is whole, its reply is owed.
+    EndOfData,
+    /// Mail data of a BDAT; `refusal` is its reply if it may not be taken.
+    Chunk {
+        left: u64,
+        last: bool,
+        refusal: Option<Refusal>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transaction {
+    None,
+    /// MAIL was accepted.
+    Mail,
+    /// A BDAT was accepted.
+    Chunks,
+    /// A BDAT was refused (RFC 3030 section 2: RSET must follow).
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Greeted {
+    /// The greeting refused service (RFC 5321 section 3.1): only QUIT is left.
+    Refused,
+    No,
+    /// EHLO or HELO was accepted.
+    Yes,
+}
+
+impl SinkSession {
+    /// A session at `now`, before its greeting.
+    #[must_use]
+    pub fn new(service: Arc<Service>, now: Instant) -> Self {
+        service.tally.connections.add(1);
+        Self {
+            service,
+            phase: Phase::Greeting,
+            transaction: Transaction::None,
+            unstuffer: Unstuffer::default(),
+            held: Vec::new(),
+            due: None,
+            waited: false,
+            paused: false,
+            idle: now + IDLE_MAX,
+            errors: 0,
+            recipients: 0,
+            message_bytes: 0,
+            utf8: false,
+            greeted: Greeted::No,
+            close: None,
+        }
+    }
+
+    /// Greets, unless a rule has the peer wait for it.
+    pub fn start(&mut self, now: Instant, out: &mut Vec<u8>) {
+        self.advance(now, &[], out);
+    }
+
+    /// Feeds bytes read from the peer.
+    pub fn handle_input(&mut self, now: Instant, input: &[u8], out: &mut Vec<u8>) {
+        debug_assert!(self.takes_input(), "work in hand comes first");
+        self.idle = now + IDLE_MAX;
+        if self.held.is_empty() {
+            let used = self.advance(now, input, out);
+            self.held.extend_from_slice(&input[used..]);
+        } else {
+            self.held.extend_from_slice(input);
+            self.advance_held(now, out);
+        }
+    }
+
+    /// Moves past a time that `poll_timeout` returned.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<u8>) {
+        if let Some(due) = self.due {
+            if due <= now {
+                self.due = None;
+                self.waited = true;
+                self.idle = self.idle.max(due + IDLE_MAX);
+                // Counted on from when the reply was due: lateness does not add up over a pipelined group.
+                self.advance_held(due, out);
+            }
+        } else if self.idle <= now {
+            self.hang_up(IDLE, out);
+        }
+    }
+
+    /// Goes on after a pause for writing.
+    pub fn resume(&mut self, now: Instant, out: &mut Vec<u8>) {
+        self.advance_held(now, out);
+    }
+
+    /// The next time at which something happens without input.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Instant {
+        self.due.unwrap_or(self.idle)
+    }
+
+    /// Whether more than [`OUTPUT_MAX`] of replies have to be written before more of the input is looked at.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Whether all input was dealt with as far as it goes.
+    #[must_use]
+    pub fn takes_input(&self) -> bool {
+        self.due.is_none() && !self.paused && self.close.is_none()
+    }
+
+    /// How it ended, when it did: write what there is and close.
+    #[must_use]
+    pub fn close(&self) -> Option<Close> {
+        self.close
+    }
+
+    fn advance_held(&mut self, now: Instant, out: &mut Vec<u8>) {
+        let mut held = std::mem::take(&mut self.held);
+        let used = self.advance(now, &held, out);
+        if used < held.len() {
+            held.drain(..used);
+            self.held = held;
+        }
+    }
+
+    /// Works off `input` as far as it can; returns how much of it that was.
+    fn advance(&mut self, now: Instant, input: &[u8], out: &mut Vec<u8>) -> usize {
+        let mut at = 0;
+        self.paused = false;
+        while self.close.is_none() {
+            if out.len() >= OUTPUT_MAX {
+                self.paused = true;
+                break;
+            }
+            let rest = &input[at..];
+            let used = match self.phase {
+                Phase::Greeting => self.greet(now, out),
+                Phase::Command => self.take_line(now, rest, out),
+                Phase::LongLine => self.skip_line(now, rest, out),
+                Phase::Data => self.take_data(rest),
+                Phase::EndOfData => self.end_data(now, out),
+                Phase::Chunk { .. } => self.take_chunk(now, rest, out),
+            };
+            match used {
+                Some(used) => at += used,
+                None => break,
+            }
+        }
+        at
+    }
+
+    /// Whether the reply to `verb` may be given now. If not, it is due later and nothing goes on until then.
+    fn may_answer(&mut self, verb: SinkVerb, now: Instant) -> bool {
+        let delay = self.service.repertoire.delay(verb);
+        if delay.is_zero() || std::mem::take(&mut self.waited) {
+            return true;
+        }
+        self.due = Some(now + delay);
+        false
+    }
+
+    fn greet(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
+        if !self.may_answer(SinkVerb::Greeting, now) {
+            return None;
+        }
+        self.phase = Phase::Command;
+        let service = Arc::clone(&self.service);
+        if !self.accept(SinkVerb::Greeting, service.repertoire.hello(SinkVerb::Greeting), out) {
+            self.greeted = Greeted::Refused;
+        }
+        Some(0)
+    }
+
+    /// Takes one command line.
+    fn take_line(&mut self, now: Instant, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+        let window = &rest[..rest.len().min(COMMAND_LINE_MAX)];
+        let Some(end) = memchr(b'\n', window) else {
+            if window.len() < COMMAND_LINE_MAX {
+                return None;
+            }
+            self.phase = Phase::LongLine;
+            return Some(COMMAND_LINE_MAX);
+        };
+        let (verb, argument) = split_command(&rest[..end]);
+        // The reply to a BDAT comes after its chunk, and so does its delay.
+        if verb != SinkVerb::Bdat && !self.may_answer(verb, now) {
+            return None;
+        }
+        self.service.tally.commands.add(1);
+        match rest[..end] {
+            [.., b'\r'] => self.command(verb, argument, out),
+            // RFC 5321 section 2.3.8: nothing but CRLF ends a line. Answered all the same, so that no one waits.
+            _ => self.fault(BARE_LF, out),
+        }
+        Some(end + 1)
+    }
+
+    fn skip_line(&mut self, now: Instant, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(end) = memchr(b'\n', rest) else {
+            return Some(rest.len());
+        };
+        if !self.may_answer(SinkVerb::Unknown, now) {
+            return None;
+        }
+        self.phase = Phase::Command;
+        self.service.tally.commands.add(1);
+        // RFC 5321 section 4.5.3.1.10.
+        self.fault(LINE_TOO_LONG, out);
+        Some(end + 1)
+    }
+
+    fn take_data(&mut self, rest: &[u8]) -> Option<usize> {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut bytes = 0;
+        let feed = self.unstuffer.feed(rest, |piece| bytes += piece.len() as u64);
+        self.message_bytes = self.message_bytes.saturating_add(bytes);
+        if feed.finished {
+            self.phase = Phase::EndOfData;
+        }
+        Some(feed.consumed)
+    }
+
+    fn end_data(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
+        if !self.may_answer(SinkVerb::Eod, now) {
+            return None;
+        }
+        self.phase = Phase::Command;
+        self.end_message(out);
+        Some(0)
+    }
+
+    /// Takes as much of a chunk as there is; answers when it is whole.
+    fn take_chunk(&mut self, now: Instant, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+        let Phase::Chunk { left, last, refusal } = self.phase else {
+            return None;
+        };
+        if left > 0 {
+            if rest.is_empty() {
+                return None;
+            }
+            let taken = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+            self.phase = Phase::Chunk { left: left - taken as u64, last, refusal };
+            if refusal.is_none() {
+                self.message_bytes = self.message_bytes.saturating_add(taken as u64);
+            }
+            return Some(taken);
+        }
+        let verb = if last { SinkVerb::Eod } else { SinkVerb::Bdat };
+        if !self.may_answer(verb, now) {
+            return None;
+        }
+        self.phase = Phase::Command;
+        match refusal {
+            Some(refusal) => self.say(refusal, out),
+            None if last => self.end_message(out),
+            None => self.end_chunk(out),
+        }
+        Some(0)
+    }
+
+    fn end_chunk(&mut self, out: &mut Vec<u8>) {
+        let taken = if self.is_too_large() {
+            self.say(TOO_LARGE, out);
+            false
+        } else {
+            self.accept(SinkVerb::Bdat, CHUNK_OK, out)
+        };
+        if !taken {
+            self.service.tally.refused_messages.add(1);
+            self.transaction = Transaction::Failed;
+        }
+    }
+
+    /// Takes or refuses the message; the transaction is over either way.
+    fn end_message(&mut self, out: &mut Vec<u8>) {
+        let taken = if self.is_too_large() {
+            // RFC 1870 section 6.3.
+            self.say(TOO_LARGE, out);
+            false
+        } else {
+            self.accept(SinkVerb::Eod, MESSAGE_OK, out)
+        };
+        let tally = &self.service.tally;
+        if taken {
+            tally.messages.add(1);
+            tally.recipients.add(u64::from(self.recipients));
+            tally.bytes.add(self.message_bytes);
+            self.errors = 0;
+        } else {
+            tally.refused_messages.add(1);
+        }
+        self.reset();
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.message_bytes > self.service.repertoire.size_limit()
+    }
+
+    /// Forgets the transaction.
+    fn reset(&mut self) {
+        self.transaction = Transaction::None;
+        self.recipients = 0;
+        self.message_bytes = 0;
+        self.utf8 = false;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! The threads of a sink.
+//!
+//! The first worker accepts for all and deals connections out in turn. Ten connections on two workers are five each that
+//! way; left to the kernel (SO_REUSEPORT, or one listener in several event loops) they can be nine and one.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::net::{SocketFlags, accept_with};
+use socket2::{Domain, Socket};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{LocalSet, spawn_local, yield_now};
+
+use super::connection::{Connection, Worker};
+use super::session::Service;
+use crate::clock;
+use crate::net::timers::Timers;
+use crate::net::watch;
+
+/// How long accepting rests when no descriptor is left: the listener stays readable, and trying at once would spin.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Connections accepted in a row before the sessions get their turn.
+const ACCEPT_BURST: u32 = 64;
+
+/// Connections on their way to a worker. Where one is that far behind, the first worker keeps them.
+const HANDOVER_MAX: usize = 1024;
+
+/// A connection as it was accepted, before it belongs to an event loop.
+enum Accepted {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A listening socket in the event loop of the first worker.
+struct Listener {
+    descriptor: AsyncFd<OwnedFd>,
+    is_unix: bool,
+}
+
+/// What a worker thread begins with.
+struct Duty {
+    service: Arc<Service>,
+    timers: Timers,
+    /// Where it accepts; the first worker alone does.
+    listeners: Vec<Listener>,
+    others: Vec<mpsc::Sender<Accepted>>,
+    handed: mpsc::Receiver<Accepted>,
+    stop: oneshot::Receiver<()>,
+}
+
+/// Starts a thread for each service. A thread ends when its sender sends or is dropped.
+pub(super) fn start(
+    services: &[Arc<Service>],
+    listeners: Vec<Socket>,
+) -> io::Result<Vec<(oneshot::Sender<()>, JoinHandle<()>)>> {
+    let (others, handed): (Vec<_>, Vec<_>) =
+        services.iter().map(|_| mpsc::channel(HANDOVER_MAX)).unzip();
+    let mut first = Some((listeners, others.into_iter().skip(1).collect::<Vec<_>>()));
+    let mut workers = Vec::new();
+    for (service, handed) in services.iter().zip(handed) {
+        // Everything that can fail is made here, where it is an error of the start.
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let inside = runtime.enter();
+        let (listeners, others) = first.take().unwrap_or_default();
+        let listeners = listeners.into_iter().map(Listener::new).collect::<io::Result<Vec<_>>>()?;
+        let (stop_sender, stop) = oneshot::channel();
+        let (service, timers) = (Arc::clone(service), Timers::new()?);
+        drop(inside);
+        let duty = Duty { service, timers, listeners, others, handed, stop };
+        let thread = std::thread::Builder::new()
+            .name(format!("sink-{}", workers.len()))
+            .spawn(move || LocalSet::new().block_on(&runtime, work(duty)))?;
+        workers.push((stop_sender, thread));
+    }
+    Ok(workers)
+}
+
+impl Listener {
+    fn new(socket: Socket) -> io::Result<Self> {
+        let is_unix = socket.domain()? == Domain::UNIX;
+        Ok(Self { descriptor: watch(socket)?, is_unix })
+    }
+
+    fn accept(&self, descriptor: &OwnedFd) -> io::Result<Accepted> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = accept_with(descriptor, flags)?;
+        Ok(if self.is_unix { Accepted::Unix(socket.into()) } else { Accepted::Tcp(socket.into()) })
+    }
+}
+
+/// Runs a worker until it is stopped; what it spawned ends with its `LocalSet`.
+async fn work(duty: Duty) {
+    let Duty { service, timers, listeners, others, mut handed, stop } = duty;
+    let worker = Rc::new(Worker::new(service, timers));
+    let clocked = Rc::clone(&worker);
+    spawn_local(async move { clocked.timers.run().await });
+    let dealer = Rc::new(Dealer { worker: Rc::clone(&worker), others, turn: Cell::new(0) });
+    for listener in listeners {
+        spawn_local(accept(listener, Rc::clone(&dealer)));
+    }
+    spawn_local(async move {
+        while let Some(accepted) = handed.recv().await {
+            adopt(&worker, accepted);
+        }
+    });
+    // Told to stop or forgotten by whoever might have: both end it.
+    let _ = stop.await;
+}
+
+/// Deals connections out to the workers.
+struct Dealer {
+    worker: Rc<Worker>,
+    others: Vec<mpsc::Sender<Accepted>>,
+    turn: Cell<usize>,
+}
+
+impl Dealer {
+    fn deal(&self, accepted: Accepted) {
+        let turn = self.turn.get();
+        self.turn.set((turn + 1) % (self.others.len() + 1));
+        let kept = match turn.checked_sub(1) {
+            Some(index) => match self.others[index].try_send(accepted) {
+                Ok(()) => return,
+                Err(TrySendError::Full(accepted) | TrySendError::Closed(accepted)) => accepted,
+            },
+            None => accepted,
+        };
+        adopt(&self.worker, kept);
+    }
+}
+
+async fn accept(listener: Listener, dealer: Rc<Dealer>) {
+    let mut burst = 0;
+    loop {
+        let Ok(mut ready) = listener.descriptor.readable().await else {
+            return;
+        };
+        match ready.try_io(|descriptor| listener.accept(descriptor.get_ref())) {
+            Ok(Ok(accepted)) => dealer.deal(accepted),
+            // Nobody is waiting.
+            Err(_) => burst = 0,
+            // Gone again before it was taken.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Ok(Err(_)) => {
+                dealer.worker.timers.sleep_until(clock::now() + ACCEPT_REST).await;
+            }
+        }
+        burst += 1;
+        if burst >= ACCEPT_BURST {
+            burst = 0;
+            yield_now().await;
+        }
+    }
+}
+
+/// Makes a connection a task of this worker. One that the event loop cannot take is closed.
+fn adopt(worker: &Rc<Worker>, accepted: Accepted) {
+    match accepted {
+        Accepted::Tcp(stream) => converse(TcpStream::from_std(stream), worker),
+        Accepted::Unix(stream) => converse(UnixStream::from_std(stream), worker),
+    }
+}
+
+fn converse<S>(stream: io::Result<S>, worker: &Rc<Worker>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    if let Ok(stream) = stream {
+        spawn_local(Connection::new(stream, Rc::clone(worker)));
+    }
+}
