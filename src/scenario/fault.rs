@@ -1,7 +1,7 @@
 //! Faults of a scenario: what, where, and what to write instead. Collected, never stopped at.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many faults are kept; a file with more is not worth reading further.
 pub const FAULTS_MAX: usize = 100;
@@ -31,6 +31,50 @@ pub enum Place {
     },
     /// A flag of the command line, with its dashes.
     Flag(&'static str),
+}
+
+impl Fault {
+    /// The fault in one line without its hint. Places in the scenario are line and column of `text`, from 1.
+    #[must_use]
+    pub fn line(&self, text: &str) -> String {
+        let message = clean(&self.message);
+        match &self.place {
+            Place::Scenario(span) => {
+                let (line, column) = line_and_column(text, span.start);
+                format!("{line}:{column}: {message}")
+            }
+            Place::File { path, line: 0 } => format!("{}: {message}", clean_path(path)),
+            Place::File { path, line } => format!("{}:{line}: {message}", clean_path(path)),
+            Place::Flag(flag) => format!("{flag}: {message}"),
+        }
+    }
+}
+
+/// Line and column of byte `offset`, from 1; the column counts characters.
+pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+/// `text` without what would change more than one place on a terminal: control characters, and those that turn
+/// the direction of what follows.
+pub(super) fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+/// A path as it may be shown.
+pub(super) fn clean_path(path: &Path) -> String {
+    clean(&path.to_string_lossy())
 }
 
 /// The faults found so far.
@@ -64,5 +108,14 @@ impl Faults {
     /// All of them, in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
+    }
+}
+
+impl IntoIterator for Faults {
+    type Item = Fault;
+    type IntoIter = std::vec::IntoIter<Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }

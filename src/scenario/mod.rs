@@ -3,28 +3,89 @@
 //! Nothing here touches the network. Every fault of a file is reported at once.
 
 pub mod fault;
+mod fault_report;
+mod keys;
 pub mod names;
 mod nearest;
+mod reader;
+pub mod schema;
 pub mod script;
 pub mod step;
 pub mod target;
 pub mod template;
 pub mod threshold;
 
+use std::fs::File;
+use std::io::Read;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::behavior::Behavior;
 use crate::message::template::Template;
 use crate::message::{Mail, Pick};
-use script::Script;
+use crate::units::format_duration;
+pub use fault_report::FaultReport;
+use reader::Form;
+use script::{Op, Script};
 use step::{StepId, StepNames};
 use target::TargetUrl;
 use threshold::Threshold;
 
 /// Most sessions that may be open at once.
 pub const SESSIONS_MAX: u32 = 1_000_000;
+/// Largest scenario file in bytes.
+pub const SCENARIO_BYTES_MAX: usize = 4 << 20;
+/// Most messages of a run, and of a session.
+pub const MESSAGES_MAX: u64 = 1_000_000_000_000;
+/// Largest weight of a script, a kind of message or a domain.
+pub const WEIGHT_MAX: u64 = 1_000_000;
+/// Most scripts of a scenario: each has rows of its own in every result file.
+pub const SCRIPTS_MAX: usize = 100;
+/// Most kinds of messages.
+pub const KINDS_MAX: usize = 1000;
+/// Most files in one message folder.
+pub const MAIL_FILES_MAX: usize = 1_000_000;
+/// Most bytes of all message files together: they are held in memory.
+pub const MAIL_BYTES_MAX: u64 = 2 << 30;
+
+/// A scenario file as it was read, before anything is made of it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file; files it names are relative to its folder. Without one, to the current folder.
+    pub path: Option<PathBuf>,
+    /// Its text.
+    pub text: String,
+}
+
+impl Source {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// When it is missing, unreadable, over [`SCENARIO_BYTES_MAX`] or not UTF-8.
+    pub fn open(path: &Path) -> Result<Self, FaultReport> {
+        let unreadable = |error: &std::io::Error| FaultReport::unreadable(path, error);
+        let mut bytes = Vec::new();
+        // One byte more than may be there shows that there are too many.
+        let limit = u64::try_from(SCENARIO_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+        let file = File::open(path).map_err(|error| unreadable(&error))?;
+        file.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        if bytes.len() > SCENARIO_BYTES_MAX {
+            return Err(FaultReport::too_large(Some(path)));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| FaultReport::no_text(path, &error))?;
+        Ok(Self { path: Some(path.to_owned()), text })
+    }
+}
+
+/// Reads a scenario with `overrides` over it, and every file that it names. `${NAME}` is looked up in the
+/// environment of the process.
+///
+/// # Errors
+/// With every fault of the scenario, of those files and of the flags.
+pub fn read(source: &Source, overrides: &Overrides) -> Result<Scenario, FaultReport> {
+    reader::read(source, overrides, Form::File, &|name| std::env::var_os(name))
+}
 
 /// A scenario: checked, compiled, with every file it names read.
 #[derive(Clone, Debug)]
@@ -39,6 +100,8 @@ pub struct Scenario {
     pub target: Option<TargetUrl>,
     /// One uncounted session before the load.
     pub preflight: bool,
+    /// `seed`: what fixes every random choice, unless a flag says otherwise.
+    pub seed: Option<u64>,
     /// `[load]`.
     pub load: Load,
     /// `[[scripts]]`; at least one.
@@ -57,6 +120,37 @@ pub struct Scenario {
     pub thresholds: Vec<Threshold>,
     /// `[sink]`: behaviour of `embedded:`.
     pub sink: Behavior,
+}
+
+impl Scenario {
+    /// The quick form: flags alone, no file. Ten sessions, for ten seconds where there is no other end, unless
+    /// the flags say otherwise.
+    ///
+    /// # Errors
+    /// With every fault of the flags.
+    pub fn quick(overrides: &Overrides) -> Result<Self, FaultReport> {
+        let source = Source { path: None, text: String::new() };
+        reader::read(&source, overrides, Form::Quick, &|_| None)
+    }
+
+    /// What is no fault, but may not be what the user means: one sentence each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.thresholds.is_empty() {
+            remarks.push("no thresholds: a valid run passes whatever is refused".to_owned());
+        }
+        let sends =
+            |script: &Script| script.ops.iter().any(|op| matches!(op, Op::Data(_) | Op::Bdat(_)));
+        if !self.scripts.iter().any(sends) {
+            remarks.push("no script sends a message (DATA or BDAT)".to_owned());
+        }
+        if let Some(length) = self.load.length.filter(|length| *length < self.load.warmup) {
+            let (length, warmup) = (format_duration(length), format_duration(self.load.warmup));
+            remarks.push(format!("the warm-up of {warmup} is longer than the run of {length}"));
+        }
+        remarks
+    }
 }
 
 /// `[load]`, closed: so many sessions, kept at that.

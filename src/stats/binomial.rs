@@ -59,7 +59,7 @@ fn expanded(trials: f64, probability: f64) -> Option<u64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count over 2^53 differs by less than a rank")]
-pub(super) fn as_f64(count: u64) -> f64 {
+pub(crate) fn as_f64(count: u64) -> f64 {
     count as f64
 }
 

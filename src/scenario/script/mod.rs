@@ -9,11 +9,10 @@ mod line;
 mod mail_data;
 mod parse;
 mod pipeline;
+mod preflight;
 mod shape;
 #[cfg(test)]
 mod tests;
-
-mod preflight;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -59,8 +59,10 @@ fn dump(script: &Script, steps: &StepNames) -> String {
         let ends = matches!(op, Op::GroupEnd | Op::RepeatEnd { .. } | Op::TransactionEnd { .. });
         depth -= usize::from(ends);
         out += &format!("{index:02} {}{}\n", "  ".repeat(depth), dump_op(op, steps));
-        let starts =
-            matches!(op, Op::GroupStart { .. } | Op::RepeatStart { .. } | Op::TransactionStart { .. });
+        let starts = matches!(
+            op,
+            Op::GroupStart { .. } | Op::RepeatStart { .. } | Op::TransactionStart { .. }
+        );
         depth += usize::from(starts);
     }
     if script.fixed_recipients + script.recipient_lines > 0 {

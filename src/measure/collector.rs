@@ -1,0 +1,346 @@
+//! Adds up what the workers measured. One a run; fed by snapshots in any order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::{Duration, Instant};
+use crate::measure::histogram::Histogram;
+use crate::measure::intervals::{IntervalCounts, IntervalRows};
+use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
+use crate::measure::outcome::{Clock, Outcome};
+use crate::measure::recorder::Snapshot;
+use crate::measure::summary::Summary;
+use crate::measure::tables;
+use crate::measure::tally::{FailureTally, FateCounts, MessageTally, ReplyTally, StageTally};
+use crate::measure::validity::EndOfRun;
+use crate::plan::Plan;
+use crate::scenario::step::StepId;
+use crate::smtp::reply::Severity;
+use crate::stats::quantile::Quantile;
+
+/// How many unfinished spans are held for the histogram log. Beyond it the two oldest become one: a worker that
+/// stopped answering, or a log that nobody writes, costs resolution and not memory.
+const SPANS_MAX: usize = 8;
+
+/// Most slices a run whose length is known is cut into.
+const INTERVALS_A_RUN: u64 = 600;
+
+/// The length of an interval for a run of `length`, where that is known: at least a second, and whole seconds.
+#[must_use]
+pub fn interval_length(length: Option<Duration>) -> Duration {
+    let nanos = length.map_or(0, |length| length.as_nanos());
+    let seconds = nanos.div_ceil(u128::from(INTERVALS_A_RUN) * 1_000_000_000);
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX).max(1))
+}
+
+/// The sum of all snapshots so far.
+#[derive(Debug)]
+pub struct Collector {
+    pub(super) layout: Arc<Layout>,
+    pub(super) interval: Duration,
+    pub(super) series: BTreeMap<SeriesId, Histogram>,
+    pub(super) replies: BTreeMap<PlaceId, ReplyTally>,
+    pub(super) failures: BTreeMap<PlaceId, FailureTally>,
+    pub(super) messages: Vec<MessageTally>,
+    pub(super) stages: Vec<StageTally>,
+    pub(super) rows: IntervalRows,
+    /// Of each worker: it has nothing more to say of intervals below this.
+    until: Vec<u64>,
+    /// By first interval; they do not overlap.
+    spans: BTreeMap<u64, Span>,
+    /// Intervals below this went out with [`Collector::take_completed`].
+    logged: u64,
+}
+
+/// Histograms of consecutive intervals that are not yet in the log.
+#[derive(Debug)]
+struct Span {
+    until: u64,
+    series: BTreeMap<SeriesId, Histogram>,
+}
+
+/// What all workers together measured in a span of time: rows for the histogram log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompletedInterval {
+    /// From the start of the run.
+    pub start: Duration,
+    /// Its length.
+    pub length: Duration,
+    /// What was touched in it.
+    pub series: Vec<(SeriesId, Histogram)>,
+}
+
+/// How a run is getting on: totals so far over all stages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Messages whose MAIL was written.
+    pub attempted: u64,
+    /// What became of those that ended.
+    pub fates: FateCounts,
+    /// Replies 2yz.
+    pub replies_2yz: u64,
+    /// Replies 4yz.
+    pub replies_4yz: u64,
+    /// Replies 5yz.
+    pub replies_5yz: u64,
+    /// Steps without a usable reply.
+    pub failures: u64,
+    /// Sessions whose connection stands.
+    pub open_sessions: u64,
+    /// Messages accepted a second in the last slice of which every worker has reported; `None` before the first.
+    pub accepted_per_s: Option<f64>,
+    /// End of data, accepted and timed-out samples; `None` where they are too few.
+    pub eod_us_p50: Option<u64>,
+    /// The same; needs some 560 samples.
+    pub eod_us_p99: Option<u64>,
+}
+
+impl Collector {
+    /// A collector for so many workers. `started` and `interval` are those of the recorders.
+    #[must_use]
+    pub fn new(layout: Arc<Layout>, _started: Instant, interval: Duration, workers: usize) -> Self {
+        Self {
+            interval: interval.max(Duration::from_millis(1)),
+            series: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            messages: vec![MessageTally::default(); layout.script_count()],
+            stages: vec![StageTally::default(); layout.stages().len()],
+            rows: IntervalRows::new(),
+            until: vec![0; workers],
+            spans: BTreeMap::new(),
+            logged: 0,
+            layout,
+        }
+    }
+
+    /// Adds a snapshot. Their order does not matter.
+    pub fn add(&mut self, snapshot: Snapshot) {
+        self.add_intervals(&snapshot);
+        if let Some(until) = self.until.get_mut(snapshot.worker) {
+            *until = snapshot.until.max(*until);
+        }
+        for (script, tally) in &snapshot.messages {
+            self.messages[script.index()].add(tally);
+        }
+        for (sum, tally) in self.stages.iter_mut().zip(&snapshot.stages) {
+            sum.add(tally);
+        }
+        for (place, tally) in snapshot.replies {
+            self.replies.entry(place).or_default().add(tally);
+        }
+        for (place, tally) in snapshot.failures {
+            self.failures.entry(place).or_default().add(tally);
+        }
+        for (series, histogram) in &snapshot.series {
+            self.series.entry(*series).or_default().add(histogram);
+        }
+        if !snapshot.series.is_empty() {
+            self.add_span(snapshot.interval, snapshot.series);
+        }
+    }
+
+    /// Takes what the histogram log can have now: the spans that no worker will add to.
+    pub fn take_completed(&mut self) -> Vec<CompletedInterval> {
+        let complete = self.complete();
+        self.take_spans(|until| until <= complete)
+    }
+
+    /// Takes all that the histogram log has not had. Call it at the end: a worker that was lost completes nothing.
+    pub fn take_rest(&mut self) -> Vec<CompletedInterval> {
+        self.take_spans(|_| true)
+    }
+
+    /// How the run is getting on.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let mut progress = Progress::default();
+        for tally in &self.messages {
+            progress.attempted += tally.attempted;
+            progress.fates.add(&tally.fates);
+        }
+        for tally in self.replies.values() {
+            progress.replies_2yz += tally.of_severity(Severity::Completed);
+            progress.replies_4yz += tally.of_severity(Severity::Transient);
+            progress.replies_5yz += tally.of_severity(Severity::Permanent);
+        }
+        progress.failures = self.failures.values().map(FailureTally::sum).sum();
+        let opened: u64 = self.stages.iter().map(|tally| tally.opened).sum();
+        let closed: u64 = self.stages.iter().map(|tally| tally.closed).sum();
+        progress.open_sessions = opened.saturating_sub(closed);
+        progress.accepted_per_s = self.latest_rate();
+        let mut eod = Histogram::default();
+        for stage in self.layout.stage_indices() {
+            eod.add(&self.judged_samples(stage, StepId::EOD));
+        }
+        progress.eod_us_p50 = eod.quantile(Quantile::P50).map(|estimate| estimate.value);
+        progress.eod_us_p99 = eod.quantile(Quantile::P99).map(|estimate| estimate.value);
+        progress
+    }
+
+    /// All that is known, as the rows of every result file.
+    #[must_use]
+    pub fn summary(&self, plan: &Plan, end: &EndOfRun) -> Summary {
+        tables::summary(self, plan, end)
+    }
+
+    /// The layout it counts by.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Service time of the accepted and timed-out samples of a step in one stage, over all scripts: what summary
+    /// and thresholds read. A refusal is fast and would flatter; a wait that was given up would hide.
+    pub(super) fn judged_samples(&self, stage: u8, step: StepId) -> Histogram {
+        let mut sum = Histogram::default();
+        for script in self.layout.script_indices() {
+            let place = Place { stage, script, step };
+            for outcome in [Outcome::Accepted, Outcome::Timeout] {
+                let series = self.layout.series(place, Clock::Service, outcome);
+                if let Some(histogram) = self.series.get(&series) {
+                    sum.add(histogram);
+                }
+            }
+        }
+        sum
+    }
+
+    /// The messages of one stage over all scripts.
+    pub(super) fn stage_messages(&self, stage: u8) -> MessageTally {
+        let mut sum = MessageTally::default();
+        for script in self.layout.script_indices() {
+            sum.add(&self.messages[self.layout.script(stage, script).index()]);
+        }
+        sum
+    }
+
+    fn latest_rate(&self) -> Option<f64> {
+        let scale = self.rows.scale();
+        // A worker that finished says no more of any interval; the rest decide what the last one is.
+        let last = self.rows.iter().map(|(row, ..)| (row + 1) * scale).max()?;
+        let row = (self.complete().min(last) / scale).checked_sub(1)?;
+        let accepted: u64 = self.rows.of(row).map(|counts| counts.fates.0[0]).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
+        let (accepted, intervals) = (accepted as f64, scale as f64);
+        Some(accepted / (self.interval.as_secs_f64() * intervals))
+    }
+
+    /// Intervals below this are complete.
+    fn complete(&self) -> u64 {
+        self.until.iter().copied().min().unwrap_or(u64::MAX)
+    }
+
+    fn add_intervals(&mut self, snapshot: &Snapshot) {
+        let mut counts = vec![IntervalCounts::default(); self.stages.len()];
+        let mut of_stage = |stage: u8, add: &mut dyn FnMut(&mut IntervalCounts)| {
+            add(&mut counts[usize::from(stage)]);
+        };
+        for (script, tally) in &snapshot.messages {
+            of_stage(self.layout.script_parts(*script).0, &mut |counts| {
+                counts.started += tally.attempted;
+                counts.fates.add(&tally.fates);
+            });
+        }
+        for (place, tally) in &snapshot.replies {
+            let severities = [Severity::Completed, Severity::Transient, Severity::Permanent];
+            of_stage(self.layout.place_parts(*place).stage, &mut |counts| {
+                for (sum, severity) in counts.replies.iter_mut().zip(severities) {
+                    *sum += tally.of_severity(severity);
+                }
+            });
+        }
+        for (series, histogram) in &snapshot.series {
+            let (place, clock, outcome) = self.layout.series_parts(*series);
+            let judged = matches!(outcome, Outcome::Accepted | Outcome::Timeout);
+            of_stage(place.stage, &mut |counts| match (place.step, clock) {
+                (StepId::EOD, Clock::Service) if judged => counts.eod.add(&histogram.to_sparse()),
+                (StepId::TRANSACTION, Clock::Lag) => counts.lag.add(&histogram.to_sparse()),
+                _ => {}
+            });
+        }
+        for (counts, tally) in counts.iter_mut().zip(&snapshot.stages) {
+            counts.opened += tally.opened;
+            counts.closed += tally.closed;
+            counts.bytes_sent += tally.bytes_sent;
+        }
+        for (stage, counts) in self.layout.stage_indices().zip(&counts) {
+            if *counts != IntervalCounts::default() {
+                self.rows.add(snapshot.interval, stage, counts);
+            }
+        }
+    }
+
+    fn add_span(&mut self, interval: u64, series: Vec<(SeriesId, Box<Histogram>)>) {
+        let covering = self.spans.range(..=interval).next_back();
+        let first = match covering.filter(|(_, span)| interval < span.until) {
+            Some((first, _)) => *first,
+            None => self.open_span(interval),
+        };
+        let span = self
+            .spans
+            .entry(first)
+            .or_insert_with(|| Span { until: interval + 1, series: BTreeMap::new() });
+        for (id, histogram) in series {
+            match span.series.entry(id) {
+                std::collections::btree_map::Entry::Vacant(empty) => {
+                    empty.insert(*histogram);
+                }
+                std::collections::btree_map::Entry::Occupied(mut sum) => {
+                    sum.get_mut().add(&histogram);
+                }
+            }
+        }
+        while self.spans.len() > SPANS_MAX {
+            self.join_oldest();
+        }
+    }
+
+    /// Opens a span for `interval`, as long as a slice of the time series where its neighbours leave room.
+    fn open_span(&mut self, interval: u64) -> u64 {
+        let scale = self.rows.scale();
+        let aligned = interval / scale * scale;
+        let before = self.spans.range(..=interval).next_back().map_or(0, |(_, span)| span.until);
+        let after = self.spans.range(interval..).next().map_or(u64::MAX, |(first, _)| *first);
+        let first = aligned.max(before).max(self.logged.min(interval));
+        let until = (aligned + scale).min(after);
+        self.spans.insert(first, Span { until, series: BTreeMap::new() });
+        first
+    }
+
+    fn join_oldest(&mut self) {
+        let Some((first, mut oldest)) = self.spans.pop_first() else { return };
+        let Some((_, next)) = self.spans.pop_first() else { return };
+        for (id, histogram) in next.series {
+            oldest.series.entry(id).or_default().add(&histogram);
+        }
+        oldest.until = next.until;
+        self.spans.insert(first, oldest);
+    }
+
+    fn take_spans(&mut self, complete: impl Fn(u64) -> bool) -> Vec<CompletedInterval> {
+        let mut taken = Vec::new();
+        while let Some((first, span)) = self.spans.pop_first() {
+            if !complete(span.until) {
+                self.spans.insert(first, span);
+                break;
+            }
+            self.logged = self.logged.max(span.until);
+            taken.push(CompletedInterval {
+                start: self.offset(first),
+                length: self.offset(span.until - first),
+                series: span.series.into_iter().collect(),
+            });
+        }
+        taken
+    }
+
+    /// So many intervals as time.
+    pub(super) fn offset(&self, intervals: u64) -> Duration {
+        self.interval.saturating_mul(u32::try_from(intervals).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn script_parts(&self, index: usize) -> (u8, u16) {
+        self.layout.script_parts(ScriptId::from_index(index))
+    }
+}

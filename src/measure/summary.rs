@@ -1,0 +1,230 @@
+//! The summary of a run as plain data: the rows of every result file. `None` means "not measured".
+
+use crate::clock::Duration;
+use crate::measure::accounting::Accounting;
+use crate::measure::histogram::{Estimate, Histogram};
+use crate::measure::note::Note;
+use crate::measure::outcome::{Clock, Failure, Outcome};
+use crate::measure::thresholds::ThresholdRow;
+use crate::measure::validity::Validity;
+use crate::stats::quantile::Quantile;
+use crate::stats::share::Share;
+
+/// The rows of every result file, and what a person reads first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Name of the target.
+    pub target: String,
+    /// Name of the stage that summary and thresholds read.
+    pub judged_stage: String,
+    /// Length of its window: what rates are over.
+    pub window: Duration,
+    /// Length of a slice in `intervals`.
+    pub interval: Duration,
+    /// Mail data of the messages accepted in the judged stage, in bytes.
+    pub accepted_bytes: u64,
+    /// A row a target.
+    pub totals: Vec<TotalRow>,
+    /// Every histogram.
+    pub latency: Vec<LatencyRow>,
+    /// Steps of the judged stage over all scripts: service time of accepted and timed-out samples.
+    pub steps: Vec<StepRow>,
+    /// Every kind of reply.
+    pub replies: Vec<ReplyRow>,
+    /// What became of messages and recipients.
+    pub outcomes: Vec<OutcomeRow>,
+    /// Every kind of failure.
+    pub failures: Vec<FailureRow>,
+    /// The time series.
+    pub intervals: Vec<IntervalRow>,
+    /// The thresholds, judged.
+    pub thresholds: Vec<ThresholdRow>,
+    /// Whether the books close.
+    pub accounting: Accounting,
+    /// What the result is worth.
+    pub validity: Validity,
+    /// Remarks with advice.
+    pub notes: Vec<Note>,
+}
+
+impl Summary {
+    /// Whether every threshold was kept.
+    #[must_use]
+    pub fn thresholds_met(&self) -> bool {
+        self.thresholds.iter().all(|row| row.passed)
+    }
+}
+
+/// A target in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TotalRow {
+    /// Its name.
+    pub target: String,
+    /// Messages accepted inside the window over the window; `None` without a window.
+    pub messages_per_s: Option<f64>,
+    /// The accepted of the attempted messages.
+    pub accepted: Option<Share>,
+    /// End of data, accepted and timed-out samples.
+    pub eod_p50: Option<Estimate>,
+    /// The same.
+    pub eod_p99: Option<Estimate>,
+}
+
+/// One histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyRow {
+    pub target: String,
+    pub stage: String,
+    /// `None` for all scripts together.
+    pub script: Option<String>,
+    pub step: String,
+    pub clock: Clock,
+    /// `None` for all outcomes together.
+    pub outcome: Option<Outcome>,
+    pub figures: Figures,
+}
+
+/// A step in the judged stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRow {
+    pub step: String,
+    pub figures: Figures,
+}
+
+/// What is told of a histogram; times in microseconds. A percentile whose samples are too few is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Samples in the histogram.
+    pub count: u64,
+    /// Samples over fifteen minutes, which are not in it.
+    pub overflow_count: u64,
+    pub us_min: Option<u64>,
+    pub us_mean: Option<u64>,
+    pub us_stddev: Option<u64>,
+    pub p50: Option<Estimate>,
+    pub p75: Option<Estimate>,
+    pub p90: Option<Estimate>,
+    pub p95: Option<Estimate>,
+    pub p99: Option<Estimate>,
+    pub p99_9: Option<Estimate>,
+    pub p99_99: Option<Estimate>,
+    pub us_max: Option<u64>,
+}
+
+impl Figures {
+    /// Those of `histogram`.
+    #[must_use]
+    pub fn of(histogram: &Histogram) -> Self {
+        Self {
+            count: histogram.count(),
+            overflow_count: histogram.overflow(),
+            us_min: histogram.min(),
+            us_mean: histogram.mean(),
+            us_stddev: histogram.stddev(),
+            p50: histogram.quantile(Quantile::P50),
+            p75: histogram.quantile(Quantile::P75),
+            p90: histogram.quantile(Quantile::P90),
+            p95: histogram.quantile(Quantile::P95),
+            p99: histogram.quantile(Quantile::P99),
+            p99_9: histogram.quantile(Quantile::P99_9),
+            p99_99: histogram.quantile(Quantile::P99_99),
+            us_max: histogram.max(),
+        }
+    }
+}
+
+/// Replies of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplyRow {
+    pub target: String,
+    pub stage: String,
+    pub script: String,
+    pub step: String,
+    pub reply_code: u16,
+    /// As `2.1.5`.
+    pub enhanced_code: Option<String>,
+    pub outcome: Outcome,
+    pub count: u64,
+    /// Of all replies to this step in this stage and script, from 0 to 1.
+    pub share: f64,
+    /// The text of the first of them, as the peer sent it: any bytes.
+    pub sample_text: Vec<u8>,
+}
+
+/// Messages or recipients of one outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutcomeRow {
+    pub target: String,
+    pub stage: String,
+    /// `None` for messages that no script took up.
+    pub script: Option<String>,
+    pub unit: MailUnit,
+    /// `offered`, `not_started`, `attempted` or the name of a fate.
+    pub outcome: &'static str,
+    pub count: u64,
+    /// What it is a share of: offered for `not_started` and `attempted`, attempted for fates; `offered` has none.
+    pub base: Option<u64>,
+    pub share: Option<Share>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailUnit {
+    Message,
+    Recipient,
+}
+
+impl MailUnit {
+    /// Its name in result files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Recipient => "recipient",
+        }
+    }
+}
+
+/// Failures of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailureRow {
+    pub target: String,
+    pub stage: String,
+    pub script: String,
+    pub step: String,
+    pub failure: Failure,
+    pub count: u64,
+    /// Of the first of them: any bytes.
+    pub detail: Vec<u8>,
+}
+
+/// A slice of the time series in one stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntervalRow {
+    pub target: String,
+    pub stage: String,
+    /// Start of the slice in seconds from the start of the run.
+    pub second: f64,
+    /// Messages whose intended start lies in it; `None` under closed load, which has no schedule.
+    pub offered: Option<u64>,
+    /// Messages whose MAIL was written in it.
+    pub started: u64,
+    pub accepted: u64,
+    pub deferred: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub in_doubt: u64,
+    pub unfinished: u64,
+    /// At its end, of all stages together.
+    pub open_sessions: u64,
+    pub replies_2yz: u64,
+    pub replies_4yz: u64,
+    pub replies_5yz: u64,
+    /// Messages accepted over the part of the slice that lies in the run.
+    pub messages_per_s: Option<f64>,
+    /// Bytes written over the same.
+    pub bytes_per_s: Option<f64>,
+    pub lag_us_p99: Option<u64>,
+    pub eod_us_p50: Option<u64>,
+    pub eod_us_p99: Option<u64>,
+}

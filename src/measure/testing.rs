@@ -1,0 +1,98 @@
+//! A plan for the tests of measuring and reporting: a warm-up of one second, then `steady`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::behavior::Behavior;
+use crate::clock::Instant;
+use crate::measure::layout::{Layout, Place};
+use crate::measure::recorder::Recorder;
+use crate::message::render::RunIdentity;
+use crate::message::template::Template;
+use crate::message::{AddressSource, Addresses, Mail};
+use crate::plan::{Address, Plan, Target};
+use crate::scenario::script::Script;
+use crate::scenario::step::{StepId, StepNames};
+use crate::scenario::target::TargetUrl;
+use crate::scenario::threshold::Threshold;
+use crate::scenario::{Load, Scenario, Timeouts};
+use crate::schedule::Stage;
+
+/// The stage that is judged.
+pub(crate) const STEADY: u8 = 1;
+
+pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
+    let addresses = || Addresses { source: AddressSource::List(Vec::new()), domains: Vec::new() };
+    let script = |name: &&str| Script {
+        name: (*name).to_owned(),
+        weight: 1,
+        ops: Vec::new(),
+        fixed_recipients: 1,
+        recipient_lines: 0,
+    };
+    let url = TargetUrl::parse("smtp://127.0.0.1:2525").unwrap();
+    Plan {
+        scenario: Scenario {
+            name: "known".to_owned(),
+            path: None,
+            text: "name = \"known\"\n".to_owned(),
+            target: Some(url.clone()),
+            preflight: false,
+            seed: None,
+            load: Load {
+                sessions: 2,
+                length: Some(Duration::from_secs(9)),
+                warmup: Duration::from_secs(1),
+                drain: Duration::from_secs(30),
+                bound: None,
+                messages_per_session: None,
+            },
+            scripts: scripts.iter().map(script).collect(),
+            steps: StepNames::default(),
+            client: None::<Template>,
+            mail: Mail {
+                senders: addresses(),
+                recipients: addresses(),
+                per_message: 1..=1,
+                kinds: Vec::new(),
+            },
+            tables: Vec::new(),
+            timeouts: Timeouts { step: Timeouts::DEFAULT, by_step: Vec::new() },
+            thresholds,
+            sink: Behavior::default(),
+        },
+        targets: vec![Target {
+            name: "target".to_owned(),
+            url,
+            addresses: vec![Address::Tcp("127.0.0.1:2525".parse().unwrap())],
+        }],
+        identity: RunIdentity { run_id: "0123456789abcdef".to_owned(), seed: 42 },
+        messages: None,
+        interval: Duration::from_secs(1),
+        workers: 2,
+        stages: vec![
+            Stage {
+                name: "warmup".to_owned(),
+                start: Duration::ZERO,
+                end: Some(Duration::from_secs(1)),
+                judged: false,
+            },
+            Stage {
+                name: "steady".to_owned(),
+                start: Duration::from_secs(1),
+                end: Some(Duration::from_secs(10)),
+                judged: true,
+            },
+        ],
+    }
+}
+
+/// Recorders of so many workers with one-second intervals.
+pub(crate) fn recorders(layout: &Arc<Layout>, started: Instant, workers: usize) -> Vec<Recorder> {
+    let second = Duration::from_secs(1);
+    (0..workers).map(|worker| Recorder::new(Arc::clone(layout), worker, started, second)).collect()
+}
+
+pub(crate) fn place(stage: u8, script: u16, step: StepId) -> Place {
+    Place { stage, script, step }
+}

@@ -1,0 +1,176 @@
+//! Whether a result may be believed: the generator doubts itself.
+
+use std::fmt;
+
+use crate::clock::Duration;
+use crate::measure::accounting::Accounting;
+use crate::measure::outcome::{Failure, Fate};
+
+/// CPU time over wall time of a worker above which it had no time left: what is left goes to the kernel's own
+/// wake-ups, so nothing reaches 1.
+pub const CEILING: f64 = 0.9;
+
+/// What only those who ran the load know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndOfRun {
+    /// Whether it goes on, came to its end, or was cut short.
+    pub state: RunState,
+    /// From the start of the run.
+    pub finished_at: Duration,
+    /// End of the judged stage's window, from the start of the run: its planned end; under a bound, the time of
+    /// the last completion; cut short, the moment of that.
+    pub window_end: Duration,
+    /// Messages the plan had, known under a bound only.
+    pub planned_messages: Option<u64>,
+    /// Messages of the judged stage that no script took up.
+    pub not_started_messages: u64,
+    /// Their recipients.
+    pub not_started_recipients: u64,
+    /// Workers that ended without their last snapshot.
+    pub workers_lost: usize,
+    /// CPU time over wall time of each worker, 1 for a whole core; empty where it is not known.
+    pub worker_cpu: Vec<f64>,
+    /// File descriptors wanted and allowed, where they are fewer than wanted.
+    pub descriptors_short: Option<(u64, u64)>,
+    /// The program was built with optimisation.
+    pub optimised: bool,
+}
+
+impl EndOfRun {
+    /// A run that is still going on at `now` (from its start): for results saved under way.
+    #[must_use]
+    pub fn running(now: Duration) -> Self {
+        Self {
+            state: RunState::Running,
+            finished_at: now,
+            window_end: now,
+            planned_messages: None,
+            not_started_messages: 0,
+            not_started_recipients: 0,
+            workers_lost: 0,
+            worker_cpu: Vec::new(),
+            descriptors_short: None,
+            optimised: cfg!(not(debug_assertions)),
+        }
+    }
+
+    /// A run that came to its end at `finished_at`, with its window up to `window_end`.
+    #[must_use]
+    pub fn finished(finished_at: Duration, window_end: Duration) -> Self {
+        Self { state: RunState::Finished, window_end, ..Self::running(finished_at) }
+    }
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// It goes on.
+    Running,
+    /// It came to its end.
+    Finished,
+    /// The user cut it short.
+    Interrupted,
+}
+
+/// What a result is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be believed.
+    Valid,
+    /// The generator was the limit.
+    GeneratorLimited,
+    /// Something is missing: a worker, or messages in the accounting, or the rest of the run.
+    Incomplete,
+    /// The user cut it short.
+    Interrupted,
+}
+
+impl Verdict {
+    /// Its name in result files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::GeneratorLimited => "generator-limited",
+            Self::Incomplete => "incomplete",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What speaks for and against a result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Validity {
+    /// What it is worth.
+    pub verdict: Verdict,
+    /// Why it is not valid: sentences without a full stop. Empty where it is.
+    pub reasons: Vec<String>,
+    /// CPU time over wall time of each worker.
+    pub worker_cpu: Vec<f64>,
+    /// Workers that were lost.
+    pub workers_lost: usize,
+    /// Steps of the judged stage that failed for want of a file descriptor.
+    pub descriptor_failures: u64,
+    /// Steps of the judged stage that failed for want of a local port or address.
+    pub port_failures: u64,
+    /// Other failures of our own in the judged stage.
+    pub internal_failures: u64,
+}
+
+/// Judges a run under closed load; `failures` are those of the judged stage.
+pub(super) fn judge(
+    end: &EndOfRun,
+    accounting: &Accounting,
+    failures: impl Fn(Failure) -> u64,
+) -> Validity {
+    let mut validity = Validity {
+        verdict: Verdict::Valid,
+        reasons: Vec::new(),
+        worker_cpu: end.worker_cpu.clone(),
+        workers_lost: end.workers_lost,
+        descriptor_failures: failures(Failure::NoDescriptors),
+        port_failures: failures(Failure::NoPorts),
+        internal_failures: failures(Failure::Internal),
+    };
+    let mut blame = |verdict: Verdict, reason: String| {
+        // The graver verdict stays; every reason is told.
+        if validity.verdict == Verdict::Valid {
+            validity.verdict = verdict;
+        }
+        validity.reasons.push(reason);
+    };
+    match end.state {
+        RunState::Interrupted => blame(Verdict::Interrupted, "the run was cut short".to_owned()),
+        RunState::Running => blame(Verdict::Incomplete, "the run has not ended".to_owned()),
+        RunState::Finished => {}
+    }
+    if end.workers_lost > 0 {
+        let lost = end.workers_lost;
+        blame(Verdict::Incomplete, format!("{lost} of the workers were lost"));
+    }
+    for fault in &accounting.faults {
+        blame(Verdict::Incomplete, format!("the accounting does not close: {fault}"));
+    }
+    for (failure, what) in [
+        (Failure::NoDescriptors, "no file descriptor was left"),
+        (Failure::NoPorts, "no local port or address was left"),
+        (Failure::Internal, "of a fault of our own"),
+    ] {
+        let count = failures(failure);
+        if count > 0 {
+            let times = if count == 1 { "step" } else { "steps" };
+            blame(Verdict::GeneratorLimited, format!("{count} {times} failed: {what}"));
+        }
+    }
+    let failed = accounting.messages.fates.of(Fate::GeneratorFailed);
+    if failed > 0 {
+        blame(Verdict::GeneratorLimited, format!("{failed} messages failed on our own side"));
+    }
+    validity
+}

@@ -1,0 +1,391 @@
+//! Every key of a scenario file, once: the reader asks here what a table may hold and within which limits, and
+//! the JSON Schema is made from it, so neither can know a key that the other does not.
+
+use super::{MESSAGES_MAX, SESSIONS_MAX, WEIGHT_MAX};
+use crate::behavior::SinkVerb;
+use crate::message::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
+
+/// A table of the file and what may stand in it.
+#[derive(Debug)]
+pub(super) struct TableKeys {
+    /// As the user writes it: `[load]`; `the top level` for the file itself.
+    pub(super) shown: &'static str,
+    /// What it is for.
+    pub(super) doc: &'static str,
+    /// Keys with a meaning of their own.
+    pub(super) keys: &'static [Key],
+    /// What keys of other names hold, where these are free.
+    pub(super) rest: Option<Kind>,
+    /// Keys of which exactly one must be there; empty where there is no such rule.
+    pub(super) one_of: &'static [&'static str],
+}
+
+/// A key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// One line on its meaning.
+    pub(super) doc: &'static str,
+    /// What it holds.
+    pub(super) kind: Kind,
+    /// Whether a file without it is refused, whatever the flags say.
+    pub(super) required: bool,
+    /// What holds without it, as it would be written.
+    pub(super) default: Option<&'static str>,
+}
+
+/// What a key holds.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Any text.
+    Text,
+    /// A name for result files.
+    Name,
+    /// `true` or `false`.
+    Bool,
+    /// A number with a unit of time.
+    Duration,
+    /// Bytes from 1, with or without a unit.
+    Size,
+    /// Two sizes, `a..b`.
+    SizeRange,
+    /// A whole number between the ends.
+    Count { min: u64, max: u64 },
+    /// A whole number or two of them, `a..b`, all between the ends.
+    CountRange { min: u64, max: u64 },
+    /// A factor above 0, or a percentage.
+    Factor,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
+    /// A table.
+    Table(&'static TableKeys),
+    /// A list of tables.
+    Tables(&'static TableKeys),
+    /// A table whose keys are names of the user and whose values are such tables.
+    Named(&'static TableKeys),
+    /// One of several kinds.
+    Either(&'static [Self]),
+}
+
+impl TableKeys {
+    /// The key of that name.
+    pub(super) fn find(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Calls `see` with this table and every table below it.
+    pub(super) fn walk(&'static self, see: &mut impl FnMut(&'static Self)) {
+        see(self);
+        self.keys.iter().for_each(|key| key.kind.walk(see));
+        self.rest.iter().for_each(|kind| kind.walk(see));
+    }
+}
+
+impl Kind {
+    /// The ends of a whole number.
+    pub(super) fn limits(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Count { min, max } | Self::CountRange { min, max } => Some((*min, *max)),
+            Self::Size | Self::SizeRange => Some((1, MESSAGE_BYTES_MAX)),
+            Self::Either(kinds) => kinds.iter().find_map(Self::limits),
+            _ => None,
+        }
+    }
+
+    /// The words of a choice.
+    pub(super) fn words(&self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Choice(words) => Some(words),
+            Self::Either(kinds) => kinds.iter().find_map(Self::words),
+            _ => None,
+        }
+    }
+
+    /// The table that this kind holds.
+    pub(super) fn table(&self) -> Option<&'static TableKeys> {
+        match self {
+            Self::Table(keys) | Self::Tables(keys) | Self::Named(keys) => Some(keys),
+            Self::Either(kinds) => kinds.iter().find_map(Self::table),
+            _ => None,
+        }
+    }
+
+    /// How one of that kind is written.
+    pub(super) fn example(&self) -> &'static str {
+        match self {
+            Self::Text | Self::Name => "\"text\"",
+            Self::Bool => "false",
+            Self::Duration => "\"10s\"",
+            Self::Size => "\"4KiB\"",
+            Self::SizeRange => "\"1KiB..64KiB\"",
+            Self::Count { .. } => "10",
+            Self::CountRange { .. } => "\"1..10\"",
+            Self::Factor => "0.1",
+            Self::Choice(words) => words[0],
+            Self::Texts => "[\"first\", \"second\"]",
+            Self::Table(_) => "{ … }",
+            Self::Tables(_) => "[{ … }]",
+            Self::Named(_) => "{ name = { … } }",
+            Self::Either(kinds) => kinds[0].example(),
+        }
+    }
+
+    fn walk(&self, see: &mut impl FnMut(&'static TableKeys)) {
+        match self {
+            Self::Either(kinds) => kinds.iter().for_each(|kind| kind.walk(see)),
+            other => other.table().into_iter().for_each(|keys| keys.walk(see)),
+        }
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, doc, kind, required: false, default: None }
+}
+
+impl Key {
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+}
+
+const fn table(shown: &'static str, doc: &'static str, keys: &'static [Key]) -> TableKeys {
+    TableKeys { shown, doc, keys, rest: None, one_of: &[] }
+}
+
+const WEIGHT: Kind = Kind::Count { min: 1, max: WEIGHT_MAX };
+
+/// The file itself.
+pub(super) static TOP: TableKeys = table(
+    "the top level",
+    "A scenario of smtpbench: target, load, scripts, mail and thresholds.",
+    &[
+        key(
+            "name",
+            Kind::Name,
+            "Name of the scenario in result files; the name of the file without it.",
+        ),
+        key("thresholds", Kind::Texts, "Rules that decide pass or fail; [] for none.")
+            .or("[\"accepted > 99%\", \"in_doubt < 0.1%\"]"),
+        key("preflight", Kind::Bool, "One uncounted session before the load.").or("true"),
+        key("seed", Kind::Count { min: 0, max: u64::MAX }, "Fixes every random choice."),
+        key(
+            "client",
+            Kind::Either(&[Kind::Text, Kind::Table(&CLIENT)]),
+            "The client's name in EHLO, or a table with it; client-N.test without it.",
+        ),
+        key("target", Kind::Table(&TARGET), "The server under test."),
+        key("load", Kind::Table(&LOAD), "How many sessions, for how long."),
+        key("scripts", Kind::Tables(&SCRIPT), "Command sequences, chosen by weight."),
+        key("data", Kind::Named(&DATA), "Data tables from CSV files, by name."),
+        key("senders", Kind::Table(&SENDERS), "Reverse-paths."),
+        key("recipients", Kind::Table(&RECIPIENTS), "Forward-paths."),
+        key("messages", Kind::Tables(&MESSAGE), "Kinds of messages, chosen by weight."),
+        key("timeouts", Kind::Table(&TIMEOUTS), "How long each step may take."),
+        key("sink", Kind::Table(&SINK), "Behaviour of the built-in server (embedded:)."),
+    ],
+);
+
+static CLIENT: TableKeys = table(
+    "[client]",
+    "Who the client says it is.",
+    &[key("name", Kind::Text, "Name in EHLO; may hold values.").required()],
+);
+
+static TARGET: TableKeys = table(
+    "[target]",
+    "The server under test.",
+    &[key("url", Kind::Text, "smtp://host:port, smtp+unix:///path or embedded:.").required()],
+);
+
+static LOAD: TableKeys = table(
+    "[load]",
+    "Closed load: so many sessions, kept at that.",
+    &[
+        key("sessions", Kind::Count { min: 1, max: SESSIONS_MAX as u64 }, "Sessions open at once."),
+        key("for", Kind::Duration, "How long transactions start, after the warm-up."),
+        key("warmup", Kind::Duration, "A stage before that, left out of summary and thresholds.")
+            .or("\"0s\""),
+        key("drain", Kind::Duration, "How long transactions under way may take to end.")
+            .or("\"30s\""),
+        key(
+            "messages",
+            Kind::Either(&[
+                Kind::Count { min: 1, max: MESSAGES_MAX },
+                Kind::Choice(&["each-once"]),
+            ]),
+            "Ends the run when so many were sent; each-once: every file of the folder once.",
+        ),
+        key(
+            "messages_per_session",
+            Kind::CountRange { min: 1, max: MESSAGES_MAX },
+            "Transactions of one session, a number or a..b; no limit without it.",
+        ),
+    ],
+);
+
+static SCRIPT: TableKeys = table(
+    "[[scripts]]",
+    "One session's command sequence.",
+    &[
+        key("name", Kind::Name, "Its name in result files.").required(),
+        key("weight", WEIGHT, "Its share among the scripts.").or("1"),
+        key("steps", Kind::Text, "The sequence, one step a line, in a literal string.").required(),
+    ],
+);
+
+static DATA: TableKeys = table(
+    "[data.NAME]",
+    "A CSV file with a header row.",
+    &[
+        key("csv", Kind::Text, "The file, beside this one.").required(),
+        key(
+            "pick",
+            Kind::Choice(&["round-robin", "random", "unique"]),
+            "Which row a session gets; unique leases it to one open session.",
+        )
+        .or("\"round-robin\""),
+    ],
+);
+
+const ADDRESS_SOURCES: &[&str] = &["pattern", "addresses", "csv"];
+const PATTERN: Key =
+    key("pattern", Kind::Text, "An address with values: user{{1..100}}@{{domain}}.");
+const ADDRESSES: Key = key("addresses", Kind::Texts, "Addresses, taken in turn.");
+const ADDRESS_CSV: Key = key("csv", Kind::Text, "A CSV file with a column of addresses.");
+const COLUMN: Key = key(
+    "column",
+    Kind::Text,
+    "The column of csv; address, email, recipient or the only one without it.",
+);
+const DOMAINS: Key = key("domains", Kind::Table(&WEIGHTS), "Domains for {{domain}}, with weights.");
+
+static SENDERS: TableKeys = TableKeys {
+    shown: "[senders]",
+    doc: "Reverse-paths; bench@sender.test without it.",
+    keys: &[PATTERN, ADDRESSES, ADDRESS_CSV, COLUMN, DOMAINS],
+    rest: None,
+    one_of: ADDRESS_SOURCES,
+};
+
+static RECIPIENTS: TableKeys = TableKeys {
+    shown: "[recipients]",
+    doc: "Forward-paths; user{{1..1000}}@recipient.test without it.",
+    keys: &[
+        PATTERN,
+        ADDRESSES,
+        ADDRESS_CSV,
+        COLUMN,
+        DOMAINS,
+        key(
+            "per_message",
+            Kind::CountRange { min: 1, max: RECIPIENTS_MAX as u64 },
+            "Recipients of one message, a number or a..b.",
+        )
+        .or("1"),
+    ],
+    rest: None,
+    one_of: ADDRESS_SOURCES,
+};
+
+static WEIGHTS: TableKeys = TableKeys {
+    shown: "`domains`",
+    doc: "Domains with their weights.",
+    keys: &[],
+    rest: Some(WEIGHT),
+    one_of: &[],
+};
+
+static MESSAGE: TableKeys = TableKeys {
+    shown: "[[messages]]",
+    doc: "A kind of message; one of 4 KiB without any.",
+    keys: &[
+        key("name", Kind::Name, "Its name in scripts and results."),
+        key("weight", WEIGHT, "Its share where a script names none.").or("1"),
+        key(
+            "size",
+            Kind::Either(&[Kind::Size, Kind::SizeRange, Kind::Table(&LOG_NORMAL)]),
+            "Size of the mail data: fixed, a..b, or log-normal by two percentiles.",
+        ),
+        key("file", Kind::Text, "One message, sent byte for byte."),
+        key("folder", Kind::Text, "All *.eml files of a folder."),
+        key("headers", Kind::Table(&HEADERS), "Header fields, with size only; may hold values."),
+        key(
+            "pick",
+            Kind::Choice(&["round-robin", "random", "each-once"]),
+            "Which file of a folder is next.",
+        ),
+        key(
+            "mark",
+            Kind::Choice(&["prepend", "none"]),
+            "What is added to a file: one header field on top, or nothing.",
+        ),
+    ],
+    rest: None,
+    one_of: &["size", "file", "folder"],
+};
+
+static LOG_NORMAL: TableKeys = table(
+    "`size`",
+    "A log-normal distribution, cut at four times p99.",
+    &[
+        key("p50", Kind::Size, "The median.").required(),
+        key("p99", Kind::Size, "The 99th percentile.").required(),
+    ],
+);
+
+static HEADERS: TableKeys = TableKeys {
+    shown: "`headers`",
+    doc: "Header fields by name.",
+    keys: &[],
+    rest: Some(Kind::Text),
+    one_of: &[],
+};
+
+static TIMEOUTS: TableKeys = TableKeys {
+    shown: "[timeouts]",
+    doc: "How long each step may take; other keys are names of steps.",
+    keys: &[
+        key("step", Kind::Duration, "For every step without a limit of its own.").or("\"60s\""),
+        key("scale", Kind::Factor, "The limits of RFC 5321 section 4.5.3.2 times this factor."),
+    ],
+    rest: Some(Kind::Duration),
+    one_of: &[],
+};
+
+static SINK: TableKeys = table(
+    "[sink]",
+    "Behaviour of the built-in server (embedded:).",
+    &[
+        key("delay", Kind::Table(&SINK_DELAY), "Waits before its reply, by command."),
+        key("reply", Kind::Table(&SINK_REPLY), "Other replies, by command: \"450 4.2.0 later\"."),
+        key("size_limit", Kind::Size, "Largest message in bytes, as announced by SIZE."),
+    ],
+);
+
+const SINK_VERBS: &str = "By command: greeting, ehlo, helo, mail, rcpt, data, bdat, eod, rset, \
+                          noop, vrfy, help, quit, unknown.";
+
+static SINK_DELAY: TableKeys = TableKeys {
+    shown: "`delay`",
+    doc: SINK_VERBS,
+    keys: &[],
+    rest: Some(Kind::Duration),
+    one_of: &[],
+};
+
+static SINK_REPLY: TableKeys =
+    TableKeys { shown: "`reply`", doc: SINK_VERBS, keys: &[], rest: Some(Kind::Text), one_of: &[] };
+
+/// Names of the sink's verbs, as hints list them.
+pub(super) fn sink_verbs() -> String {
+    SinkVerb::NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}

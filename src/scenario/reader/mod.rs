@@ -1,0 +1,389 @@
+//! From the text of a scenario file and the flags over it to a [`Scenario`], or to every fault of both.
+//!
+//! The TOML tree is walked by hand: a derived deserializer stops at the first fault. Each part of the file has
+//! one file here. Opens the files that the scenario names; never the network.
+
+mod addresses;
+mod csv_file;
+mod data;
+mod load;
+mod mail_files;
+mod messages;
+mod scripts;
+mod section;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod text;
+mod timeouts;
+mod values;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue, Error};
+
+use super::fault::{Fault, Faults, Place};
+use super::names::Names;
+use super::step::StepNames;
+use super::target::TargetUrl;
+use super::template::{TemplateUse, parse_template};
+use super::threshold::{DEFAULT_THRESHOLDS, Threshold, parse_threshold};
+use super::{FaultReport, Overrides, SCENARIO_BYTES_MAX, Scenario, Source};
+use crate::message::Mail;
+use crate::message::template::{Part, Template};
+use section::Section;
+pub(super) use text::Environment;
+use text::Text;
+
+/// Which defaults hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A file says how many sessions and for how long.
+    File,
+    /// Flags alone: ten sessions for ten seconds, unless they say otherwise.
+    Quick,
+}
+
+/// What is known while a file is read.
+struct Reader<'a> {
+    text: &'a str,
+    /// What relative paths of the file are relative to.
+    folder: PathBuf,
+    environment: Environment<'a>,
+    faults: Faults,
+    /// Whether the file is no TOML: then what is missing may only be unreadable.
+    broken: bool,
+    names: Names,
+    /// Data tables whose columns are unknown, because their file is faulty.
+    lost_tables: Vec<String>,
+    steps: StepNames,
+    /// `a..b` in templates so far.
+    draws: u32,
+    /// Bytes of message files so far.
+    mail_bytes: u64,
+}
+
+/// Reads the scenario in `source` with `overrides` over it.
+///
+/// # Errors
+/// With every fault of the file, of the files it names and of the flags.
+pub(super) fn read(
+    source: &Source,
+    overrides: &Overrides,
+    form: Form,
+    environment: Environment<'_>,
+) -> Result<Scenario, FaultReport> {
+    let report = |faults: Faults| FaultReport::new(source, faults);
+    if source.text.len() > SCENARIO_BYTES_MAX {
+        return Err(FaultReport::too_large(source.path.as_deref()));
+    }
+    let (tree, errors) = DeTable::parse_recoverable(&source.text);
+    if too_deep(tree.get_ref()) {
+        // To drop it would take a stack as deep as the tree.
+        std::mem::forget(tree);
+        let mut faults = Faults::default();
+        faults.add(0..0, format!("tables nest deeper than {DEPTH_MAX}"), "");
+        return Err(report(faults));
+    }
+    let folder = source.path.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let mut reader = Reader {
+        text: &source.text,
+        folder: folder.unwrap_or_default(),
+        environment,
+        faults: Faults::default(),
+        broken: !errors.is_empty(),
+        names: Names::default(),
+        lost_tables: Vec::new(),
+        steps: StepNames::default(),
+        draws: 0,
+        mail_bytes: 0,
+    };
+    let top = reader.open_top(&tree);
+    let scenario = reader.scenario(&top, source, overrides, form);
+    let faults = with_syntax(&source.text, &errors, &reader.faults);
+    match scenario {
+        Some(scenario) if faults.is_empty() => Ok(scenario),
+        _ => {
+            debug_assert!(!faults.is_empty(), "a scenario that cannot be read has a fault");
+            Err(report(faults))
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Reads part after part; none of them stops the next, so that every fault is found.
+    fn scenario(
+        &mut self,
+        top: &Section<'_>,
+        source: &Source,
+        overrides: &Overrides,
+        form: Form,
+    ) -> Option<Scenario> {
+        let name = self.scenario_name(top, source, form);
+        let seed = self.optional(top, "seed", Self::count);
+        let preflight = self.optional(top, "preflight", Self::flag);
+        let tables = self.data(top);
+        let messages = self.messages(top, overrides);
+        let scripts = self.scripts(top, overrides);
+        let target = self.target(top, overrides);
+        let client = self.client(top, overrides);
+        let senders = self.senders(top, overrides);
+        let recipients = self.recipients(top, overrides);
+        let timeouts = self.timeouts(top);
+        let thresholds = self.thresholds(top, overrides);
+        let sink = self.sink(top);
+        let load = self.load(top, overrides, form);
+        if let (Some(load), Some(tables)) = (&load, &tables) {
+            self.check_leases(tables, load);
+        }
+        if let (Some(load), Some(scripts)) = (&load, &scripts) {
+            self.check_bound(top, scripts, load);
+        }
+        let kinds = match (messages, &load) {
+            (Some(messages), Some(load)) => Some(self.each_once(top, overrides, messages, load)),
+            _ => None,
+        };
+        let (recipients, per_message) = recipients?;
+        Some(Scenario {
+            name: name?,
+            path: source.path.clone(),
+            text: source.text.clone(),
+            target: target?,
+            preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
+            seed: seed?,
+            load: load?,
+            scripts: scripts?,
+            steps: std::mem::take(&mut self.steps),
+            client: client?,
+            mail: Mail { senders: senders?, recipients, per_message, kinds: kinds? },
+            tables: tables?.into_iter().map(|(table, _)| table).collect(),
+            timeouts: timeouts?,
+            thresholds: thresholds?,
+            sink: sink?,
+        })
+    }
+
+    /// `name`, or the stem of the file.
+    fn scenario_name(&mut self, top: &Section<'_>, source: &Source, form: Form) -> Option<String> {
+        if let Some(field) = top.field("name") {
+            return self.name(&field);
+        }
+        let stem = source.path.as_deref().and_then(Path::file_stem);
+        let name: String = stem
+            .map(|stem| stem.to_string_lossy())
+            .unwrap_or_default()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' })
+            .take(64)
+            .collect();
+        Some(match (name.is_empty(), form) {
+            (false, _) => name,
+            (true, Form::File) => "scenario".to_owned(),
+            (true, Form::Quick) => "quick".to_owned(),
+        })
+    }
+
+    fn target(&mut self, top: &Section<'_>, overrides: &Overrides) -> Option<Option<TargetUrl>> {
+        let section = top.field("target").map(|field| self.open_table(&field));
+        let url = match section {
+            None => None,
+            Some(section) => match section?.field("url") {
+                // A fault already.
+                None => return None,
+                Some(field) => {
+                    let text = self.text(&field)?;
+                    let url = TargetUrl::parse(&text.value)
+                        .map_err(|error| self.faults.push(text.fault(error.message, error.hint)));
+                    Some(url.ok()?)
+                }
+            },
+        };
+        Some(overrides.target.clone().or(url))
+    }
+
+    /// The client's name: text, or `[client] name`.
+    fn client(&mut self, top: &Section<'_>, overrides: &Overrides) -> Option<Option<Template>> {
+        let text = match top.field("client") {
+            None => None,
+            Some(field) if field.value.is_str() => Some(self.text(&field)?),
+            Some(field) => {
+                let section = self.open_table(&field)?;
+                let field = section.field("name")?;
+                Some(self.text(&field)?)
+            }
+        };
+        let file = text.map(|text| self.client_name(&text));
+        let flag = overrides.helo.as_ref().map(|helo| {
+            let text = Text::flag("--helo", helo);
+            self.client_name(&text)
+        });
+        match (file, flag) {
+            (Some(None), _) => None,
+            (_, Some(flag)) => flag.map(Some),
+            (file, None) => Some(file.flatten()),
+        }
+    }
+
+    fn client_name(&mut self, text: &Text) -> Option<Template> {
+        let template = self.template(text, TemplateUse::ClientName)?;
+        // RFC 5321 section 4.1.1.1: one domain or address literal.
+        let odd = |part: &Part| match part {
+            Part::Text(text) => text.iter().any(|byte| *byte <= b' ' || *byte == 127),
+            Part::Value(_) => false,
+        };
+        if text.value.is_empty() || template.parts().iter().any(odd) {
+            let hint = "write a domain or an address literal: bench.example.com, [127.0.0.1]";
+            self.faults.push(text.fault("the client's name is empty or holds a space", hint));
+            return None;
+        }
+        Some(template)
+    }
+
+    fn thresholds(&mut self, top: &Section<'_>, overrides: &Overrides) -> Option<Vec<Threshold>> {
+        let texts = match top.field("thresholds") {
+            None => DEFAULT_THRESHOLDS.iter().map(|text| Text::flag("", text)).collect(),
+            Some(field) => self.texts(&field)?,
+        };
+        let file = self.parse_thresholds(&texts);
+        if overrides.thresholds.is_empty() {
+            return file;
+        }
+        let flags = overrides.thresholds.iter().map(|text| Text::flag("--threshold", text));
+        let flags = self.parse_thresholds(&flags.collect::<Vec<_>>());
+        file.and(flags)
+    }
+
+    fn parse_thresholds(&mut self, texts: &[Text]) -> Option<Vec<Threshold>> {
+        let mut thresholds = Vec::new();
+        for text in texts {
+            let mut found = Faults::default();
+            if let Some(threshold) = parse_threshold(&text.value, Some(0), &self.steps, &mut found)
+            {
+                thresholds.push(Threshold { text: text.shown.clone(), ..threshold });
+            }
+            text.adopt(&found, &mut self.faults);
+        }
+        (thresholds.len() == texts.len()).then_some(thresholds)
+    }
+
+    /// The template that `text` is, in the words of `usage`.
+    fn template(&mut self, text: &Text, usage: TemplateUse) -> Option<Template> {
+        self.check_braces(text)?;
+        let mut found = Faults::default();
+        let template =
+            parse_template(&text.value, 0, usage, &self.names, &mut self.draws, &mut found);
+        self.adopt(text, &found);
+        template
+    }
+
+    /// Moves what was found in `text` to its place in the file. Leaves out what only follows from another fault.
+    fn adopt(&mut self, text: &Text, found: &Faults) {
+        let lost = |fault: &&Fault| match &fault.place {
+            Place::Scenario(part) => {
+                let word = text.value.get(part.clone()).unwrap_or_default();
+                self.lost_tables.iter().any(|table| word.contains(&format!("{table}.")))
+            }
+            _ => false,
+        };
+        let mut kept = Faults::default();
+        found.iter().filter(|fault| !lost(fault)).cloned().for_each(|fault| kept.push(fault));
+        text.adopt(&kept, &mut self.faults);
+    }
+
+    /// Refuses a variable whose value would be read as a value of the template.
+    fn check_braces(&mut self, text: &Text) -> Option<()> {
+        let braces = |(_, value): &(&str, &str)| value.contains("{{") || value.contains("}}");
+        let (name, _) = match text.variables().find(braces) {
+            Some(variable) => variable,
+            None => return Some(()),
+        };
+        let message = format!("the value of `{name}` holds `{{{{` or `}}}}`");
+        let hint = Some("a variable is put in as text, not as a template".to_owned());
+        self.faults.push(Fault { place: text.place(), message, hint });
+        None
+    }
+
+    /// Reads an optional key: `None` where it is faulty, `Some(None)` where it is not there.
+    fn optional<'t, T>(
+        &mut self,
+        section: &Section<'t>,
+        name: &str,
+        read: impl FnOnce(&mut Self, &section::Field<'t>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match section.field(name) {
+            None => Some(None),
+            Some(field) => read(self, &field).map(Some),
+        }
+    }
+
+    /// Adds a fault of something that is not there, unless it may just be unreadable.
+    fn lacking(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        if !self.broken {
+            self.faults.add(span, message, hint);
+        }
+    }
+
+    /// A file that the scenario names.
+    fn path(&self, text: &Text) -> PathBuf {
+        match text.place() {
+            // Flags are relative to where the user stands.
+            Place::Flag(_) => PathBuf::from(&text.value),
+            _ => self.folder.join(&text.value),
+        }
+    }
+
+    /// The same as it may be shown.
+    fn shown_path(&self, text: &Text) -> PathBuf {
+        match text.place() {
+            Place::Flag(_) => PathBuf::from(&text.shown),
+            _ => self.folder.join(&text.shown),
+        }
+    }
+}
+
+/// How deep tables and lists may nest; no key of a scenario stands deeper than five.
+const DEPTH_MAX: usize = 100;
+
+/// Whether `tree` nests deeper than [`DEPTH_MAX`]. Walks it without recursion: a dotted key of a million parts is
+/// a tree of that depth.
+fn too_deep(tree: &DeTable<'_>) -> bool {
+    let mut open: Vec<_> = tree.values().map(|value| (value.get_ref(), 1)).collect();
+    while let Some((value, depth)) = open.pop() {
+        if depth > DEPTH_MAX {
+            return true;
+        }
+        match value {
+            DeValue::Table(entries) => {
+                open.extend(entries.values().map(|value| (value.get_ref(), depth + 1)));
+            }
+            DeValue::Array(items) => {
+                open.extend(items.iter().map(|value| (value.get_ref(), depth + 1)));
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// What TOML says, and of `found` what does not lie on a line that TOML could not read.
+fn with_syntax(text: &str, errors: &[Error], found: &Faults) -> Faults {
+    let line_start = |at: usize| text[..text.floor_char_boundary(at)].rfind('\n');
+    let mut faults = Faults::default();
+    let mut lines = Vec::new();
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        lines.push(line_start(span.start));
+        faults.add(span, error.message(), "");
+    }
+    for fault in found.iter() {
+        let same_line = match &fault.place {
+            Place::Scenario(span) => lines.contains(&line_start(span.start)),
+            _ => false,
+        };
+        if !same_line {
+            faults.push(fault.clone());
+        }
+    }
+    faults
+}

@@ -1,0 +1,218 @@
+//! Reader and schema know the same keys; unknown ones are refused with a hint.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::scenario::keys::TOP;
+
+/// Some keys may not stand beside each other: together these scenarios hold every key.
+const EVERY_KEY: &[&str] = &[
+    r#"
+name = "every"
+thresholds = ["accepted > 99%"]
+preflight = false
+seed = 7
+client = { name = "bench.example.com" }
+[target]
+url = "embedded:"
+[load]
+sessions = 2
+for = "10s"
+warmup = "1s"
+drain = "30s"
+messages = 1000
+messages_per_session = "1..10"
+[[scripts]]
+name = "submit"
+weight = 2
+steps = '''
+transaction
+MAIL FROM:<>
+RCPT TO:<{{recipient}}>
+DATA
+end
+'''
+[data.users]
+csv = "users.csv"
+pick = "unique"
+[senders]
+pattern = "a{{seq}}@{{domain}}"
+domains = { "a.test" = 1 }
+[recipients]
+pattern = "b@{{domain}}"
+domains = { "b.test" = 1 }
+per_message = "1..3"
+[[messages]]
+name = "small"
+weight = 3
+size = "1KiB..4KiB"
+headers = { Subject = "x" }
+[[messages]]
+name = "drawn"
+size = { p50 = "1KiB", p99 = 4096 }
+[[messages]]
+name = "file"
+file = "mails/a.eml"
+mark = "none"
+[[messages]]
+name = "folder"
+folder = "mails"
+pick = "random"
+mark = "prepend"
+[timeouts]
+step = "60s"
+eod = "10m"
+[sink]
+delay = { rcpt = "50ms" }
+reply = { rcpt = "450 4.2.0 try later" }
+size_limit = "1MiB"
+"#,
+    r#"
+load = { sessions = 1, for = "1s" }
+timeouts = { scale = "10%" }
+senders = { addresses = ["a@b.test"] }
+recipients = { addresses = ["a@b.test"] }
+"#,
+    r#"
+load = { sessions = 1, for = "1s" }
+senders = { csv = "users.csv", column = "name" }
+recipients = { csv = "users.csv", column = "name" }
+"#,
+];
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("users.csv"), "name\na@b.test\nb@b.test\n").unwrap();
+    std::fs::create_dir(folder.path().join("mails")).unwrap();
+    std::fs::write(folder.path().join("mails/a.eml"), "From: a\n\n.x").unwrap();
+    folder
+}
+
+/// Every key with the table it is declared for.
+fn declared() -> BTreeSet<(&'static str, &'static str)> {
+    let mut declared = BTreeSet::new();
+    TOP.walk(&mut |table| declared.extend(table.keys.iter().map(|key| (table.shown, key.name))));
+    declared
+}
+
+#[test]
+fn every_declared_key_is_read() {
+    let folder = folder();
+    let path = folder.path().to_str().unwrap();
+    for text in EVERY_KEY {
+        assert_eq!(lines(read_in(path, text)), Vec::<String>::new());
+    }
+    // A key that is declared but never read would take anything.
+    let mut unseen: BTreeSet<_> = declared().into_iter().map(|(_, name)| name).collect();
+    for text in EVERY_KEY {
+        for (at, _) in text.match_indices(" = ") {
+            let start = text[..at].rfind(['\n', '{', ',']).map_or(0, |start| start + 1);
+            let name = text[start..at].trim();
+            let value = &text[at + 3..];
+            let end = match value {
+                _ if value.starts_with("'''") => value[3..].find("'''").unwrap() + 6,
+                _ if value.starts_with('{') => value.find('}').unwrap() + 1,
+                _ if value.starts_with('"') => value[1..].find('"').unwrap() + 2,
+                _ if value.starts_with('[') => value.find(']').unwrap() + 1,
+                _ => value.find(['\n', ',', ' ']).unwrap(),
+            };
+            let faulty = format!("{} = 1979-05-27{}", &text[..at], &value[end..]);
+            let place = format!("{}:", text[..at].matches('\n').count() + 1);
+            let found = lines(read_in(path, &faulty));
+            assert!(found.iter().any(|line| line.starts_with(&place)), "{name}: {found:?}");
+            unseen.remove(name);
+        }
+    }
+    // Tables are written with a header above.
+    for name in ["target", "load", "scripts", "data", "senders", "recipients", "messages", "sink"] {
+        unseen.remove(name);
+        let found = lines(read_over(&format!("{name} = 1979-05-27"), &Overrides::default()));
+        assert!(found.iter().any(|line| line.starts_with("1:")), "{name}: {found:?}");
+    }
+    assert_eq!(unseen, BTreeSet::new());
+}
+
+#[test]
+fn a_misspelt_key_has_the_nearest_one_as_hint() {
+    check(
+        "nam = \"x\"\n[load]\nsession = 1\nfor = \"1s\"\n",
+        &[
+            "1:1: unknown key `nam` in the top level",
+            "2:1: [load] has no `sessions`",
+            "3:1: unknown key `session` in [load]",
+        ],
+    );
+    hint(&format!("{LOAD}drian = \"1s\""), "did you mean `drain`?");
+    hint(&format!("nam = \"x\"\n{LOAD}"), "did you mean `name`?");
+}
+
+#[test]
+fn a_key_that_resembles_none_has_the_known_ones_as_hint() {
+    hint(&format!("{LOAD}[target]\nurl = \"embedded:\"\nzzz = 1"), "known here: url");
+}
+
+#[test]
+fn a_key_of_another_table_is_said_to_be_one() {
+    hint(&format!("{LOAD}per_message = 1"), "`per_message` is a key of [recipients]");
+}
+
+#[test]
+fn a_top_level_key_that_a_table_swallowed() {
+    check_part(
+        "thresholds = []\n",
+        &["4:1: `thresholds` belongs to the top level, but stands in [load]"],
+    );
+    hint(
+        &format!("{LOAD}thresholds = []"),
+        "in TOML a key belongs to the table above it; move it above the first [table]",
+    );
+}
+
+#[test]
+fn keys_of_later_issues_are_unknown() {
+    check_part(
+        "rate = \"5 sessions/s\"\n[target]\nurl = \"embedded:\"\ntls = \"starttls\"\n[retry]\n[targets.a]\n",
+        &[
+            "4:1: unknown key `rate` in [load]",
+            "7:1: unknown key `tls` in [target]",
+            "8:2: unknown key `retry` in the top level",
+            "9:2: unknown key `targets` in the top level",
+        ],
+    );
+}
+
+#[test]
+fn defaults_are_what_the_schema_says() {
+    let with = good(
+        "thresholds = [\"accepted > 99%\", \"in_doubt < 0.1%\"]\npreflight = true\n[load]\nsessions = 1\n\
+         for = \"1s\"\nwarmup = \"0s\"\ndrain = \"30s\"\n[timeouts]\nstep = \"60s\"\n",
+    );
+    let without = good("[load]\nsessions = 1\nfor = \"1s\"\n");
+    assert_eq!(with.load, without.load);
+    assert_eq!(with.timeouts, without.timeouts);
+    assert_eq!(with.thresholds, without.thresholds);
+    assert_eq!(with.preflight, without.preflight);
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC*") {
+        let _ = read_over(&text, &Overrides::default());
+    }
+
+    #[test]
+    fn no_change_of_a_scenario_panics(
+        which in 0..EVERY_KEY.len(),
+        at in any::<prop::sample::Index>(),
+        put in "[\\[\\]{}=\"'\\\\\n\r.,${}a0-]{0,6}",
+    ) {
+        let mut text = EVERY_KEY[which].to_owned();
+        let at = text.floor_char_boundary(at.index(text.len()));
+        text.insert_str(at, &put);
+        if let Err(report) = read_over(&text, &Overrides::default()) {
+            let _ = report.render(false);
+        }
+    }
+}
