@@ -28,3 +28,9 @@ pub mod net;
 pub mod engine;
 
 pub mod sink;
+
+pub mod report;
+
+pub mod live;
+
+pub mod cli;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::clock::{Duration, Instant};
+use crate::clock::Duration;
 use crate::measure::histogram::Histogram;
 use crate::measure::intervals::{IntervalCounts, IntervalRows};
 use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
-use crate::measure::outcome::{Clock, Outcome};
+use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::tables;
@@ -96,9 +96,9 @@ pub struct Progress {
 }
 
 impl Collector {
-    /// A collector for so many workers. `started` and `interval` are those of the recorders.
+    /// A collector for so many workers. `interval` is that of the recorders.
     #[must_use]
-    pub fn new(layout: Arc<Layout>, _started: Instant, interval: Duration, workers: usize) -> Self {
+    pub fn new(layout: Arc<Layout>, interval: Duration, workers: usize) -> Self {
         Self {
             interval: interval.max(Duration::from_millis(1)),
             series: BTreeMap::new(),
@@ -220,7 +220,7 @@ impl Collector {
         // A worker that finished says no more of any interval; the rest decide what the last one is.
         let last = self.rows.iter().map(|(row, ..)| (row + 1) * scale).max()?;
         let row = (self.complete().min(last) / scale).checked_sub(1)?;
-        let accepted: u64 = self.rows.of(row).map(|counts| counts.fates.0[0]).sum();
+        let accepted: u64 = self.rows.of(row).map(|counts| counts.fates.of(Fate::Accepted)).sum();
         #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
         let (accepted, intervals) = (accepted as f64, scale as f64);
         Some(accepted / (self.interval.as_secs_f64() * intervals))

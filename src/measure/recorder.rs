@@ -175,7 +175,7 @@ impl Recorder {
         self.stages[usize::from(stage)].bytes_sent += bytes;
     }
 
-    pub(super) fn count_reply(
+    pub(crate) fn count_reply(
         &mut self,
         place: Place,
         kind: ReplyKind,

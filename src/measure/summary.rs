@@ -5,6 +5,7 @@ use crate::measure::accounting::Accounting;
 use crate::measure::histogram::{Estimate, Histogram};
 use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
+use crate::measure::tally::FateCounts;
 use crate::measure::thresholds::ThresholdRow;
 use crate::measure::validity::Validity;
 use crate::stats::quantile::Quantile;
@@ -60,7 +61,9 @@ impl Summary {
 pub struct TotalRow {
     /// Its name.
     pub target: String,
-    /// Messages accepted inside the window over the window; `None` without a window.
+    /// Messages accepted inside the window.
+    pub accepted_in_window: u64,
+    /// The same over the window; `None` without a window.
     pub messages_per_s: Option<f64>,
     /// The accepted of the attempted messages.
     pub accepted: Option<Share>,
@@ -209,12 +212,8 @@ pub struct IntervalRow {
     pub offered: Option<u64>,
     /// Messages whose MAIL was written in it.
     pub started: u64,
-    pub accepted: u64,
-    pub deferred: u64,
-    pub rejected: u64,
-    pub failed: u64,
-    pub in_doubt: u64,
-    pub unfinished: u64,
+    /// Messages that met their fate in it.
+    pub fates: FateCounts,
     /// At its end, of all stages together.
     pub open_sessions: u64,
     pub replies_2yz: u64,

@@ -104,7 +104,7 @@ proptest! {
         let plan = plan(&["submit", "odd"], Vec::new());
         let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
         let sum = |snapshots: Vec<Snapshot>| {
-            let mut collector = Collector::new(Arc::clone(&layout), started, SECOND, 3);
+            let mut collector = Collector::new(Arc::clone(&layout), SECOND, 3);
             for snapshot in snapshots {
                 collector.add(snapshot);
             }
@@ -148,7 +148,7 @@ fn summary_of(
     let plan = plan(&["submit"], Vec::new());
     let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
     let mut recorder = recorders(&layout, started, 1).remove(0);
-    let mut collector = Collector::new(layout, started, SECOND, 1);
+    let mut collector = Collector::new(layout, SECOND, 1);
     collector.add(recorder.take(started + 2 * SECOND));
     fill(&mut recorder);
     collector.add(recorder.finish(started + 10 * SECOND));
@@ -265,7 +265,7 @@ fn an_idle_slice_is_a_row_of_zeros() {
         .intervals
         .iter()
         .filter(|row| row.stage == "steady")
-        .map(|row| (row.second, row.accepted, row.messages_per_s))
+        .map(|row| (row.second, row.fates.of(Fate::Accepted), row.messages_per_s))
         .collect();
     assert_eq!(steady.len(), 9);
     assert_eq!(steady[0], (1.0, 0, Some(0.0)));
@@ -275,8 +275,8 @@ fn an_idle_slice_is_a_row_of_zeros() {
 #[test]
 fn not_started_belongs_to_no_script_where_there_are_several() {
     let plan = plan(&["submit", "odd"], Vec::new());
-    let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
-    let collector = Collector::new(layout, started, SECOND, 1);
+    let layout = Arc::new(Layout::new(&plan));
+    let collector = Collector::new(layout, SECOND, 1);
     let end = EndOfRun { not_started_messages: 5, not_started_recipients: 7, ..finished() };
     let summary = collector.summary(&plan, &end);
     let rows: Vec<_> = summary.outcomes.iter().filter(|row| row.count > 0).collect();
@@ -290,7 +290,7 @@ fn progress_is_the_total_so_far() {
     let plan = plan(&["submit"], Vec::new());
     let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
     let mut recorder = recorders(&layout, started, 1).remove(0);
-    let mut collector = Collector::new(layout, started, SECOND, 1);
+    let mut collector = Collector::new(layout, SECOND, 1);
     assert_eq!(collector.progress(), Progress::default());
     recorder.session_opened(0);
     send(&mut recorder, Fate::Accepted);
@@ -309,7 +309,7 @@ fn the_log_waits_for_every_worker_but_not_for_ever() {
     let plan = plan(&["submit"], Vec::new());
     let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
     let mut workers = recorders(&layout, started, 2);
-    let mut collector = Collector::new(Arc::clone(&layout), started, SECOND, 2);
+    let mut collector = Collector::new(Arc::clone(&layout), SECOND, 2);
     let noop = place(STEADY, 0, StepId::NOOP);
     for second in 1..=3 {
         workers[0].sample(noop, Clock::Service, Outcome::Accepted, SECOND);

@@ -30,9 +30,14 @@ pub enum Purpose {
 pub fn choice(seed: u64, purpose: Purpose, number: u64, index: u64) -> SplitMix64 {
     // Each stage is one bijective scramble of 64 bits, so different numbers never share a stream by accident of
     // addition.
-    let scramble = |state: u64| SplitMix64::seed_from_u64(state).next_u64();
     let of_purpose = scramble(seed ^ ((purpose as u64) << 56));
     SplitMix64::seed_from_u64(scramble(of_purpose ^ number) ^ index)
+}
+
+/// A number that looks like no other, and is another for every other number.
+#[must_use]
+pub fn scramble(number: u64) -> u64 {
+    SplitMix64::seed_from_u64(number).next_u64()
 }
 
 /// A whole number, uniform between the ends.

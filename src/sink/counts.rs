@@ -1,7 +1,10 @@
 //! What the sink counted.
 
+use std::fmt;
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::units::ByteSize;
 
 /// What a sink took and said since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,24 @@ pub struct SinkCounts {
     pub replies_4yz: u64,
     /// 5yz replies, of whatever kind.
     pub replies_5yz: u64,
+}
+
+impl fmt::Display for SinkCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} connections, {} messages accepted ({} recipients, {}), {} refused, {} commands, \
+             {} replies 4yz, {} replies 5yz",
+            self.connections,
+            self.messages,
+            self.recipients,
+            ByteSize(self.bytes),
+            self.refused_messages,
+            self.commands,
+            self.replies_4yz,
+            self.replies_5yz
+        )
+    }
 }
 
 impl Add for SinkCounts {

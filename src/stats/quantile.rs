@@ -101,6 +101,8 @@ mod tests {
     fn few_samples_give_no_interval() {
         let needs = |quantile: Quantile| quantile.samples_needed();
         assert_eq!(needs(Quantile::P50), 9);
+        assert_eq!(needs(Quantile::P95), 110);
+        assert!((55_500..=56_500).contains(&needs(Quantile::P99_99)));
         assert!((555..=600).contains(&needs(Quantile::P99)), "{}", needs(Quantile::P99));
         assert!((5_550..=5_700).contains(&needs(Quantile::P99_9)), "{}", needs(Quantile::P99_9));
         for quantile in [Quantile::P50, Quantile::P95, Quantile::P99, Quantile::P99_9] {

@@ -118,7 +118,7 @@ fn check(script: &str, messages: u64, recipients: u32, talk: &str) {
             },
             Action::Close { reset } => {
                 let end = if reset { "reset" } else { "closed" };
-                let mut collector = Collector::new(layout, start, Duration::from_secs(86_400), 1);
+                let mut collector = Collector::new(layout, Duration::from_secs(86_400), 1);
                 collector.add(desk.recorder.finish(now));
                 let progress = collector.progress();
                 let fates: Vec<String> = Fate::ALL

@@ -94,7 +94,8 @@ fn a_value_that_reads_as_template_or_comment() {
 
 #[test]
 fn faults_behind_a_variable_stand_at_their_place() {
-    let text = "[[scripts]]\nname = \"a\"\nsteps = '''\nX ${SECRET} ${TEN} {{wrong}} $${ wrong2\n'''\n";
+    let text =
+        "[[scripts]]\nname = \"a\"\nsteps = '''\nX ${SECRET} ${TEN} {{wrong}} $${ wrong2\n'''\n";
     check(text, &["7:22: unknown value `wrong`"]);
     check(&text.replace('\n', "\r\n"), &["7:22: unknown value `wrong`"]);
 }

@@ -1,0 +1,52 @@
+//! `smtpbench check` and `smtpbench schema`: what a scenario may say, and whether one does.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::{Exit, Stop};
+use super::flags::{self, LoadFlags};
+use super::print;
+use crate::scenario::schema;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The scenario file
+    #[arg(value_name = "SCENARIO", required = true)]
+    scenarios: Vec<PathBuf>,
+}
+
+/// Reads scenarios and reports every fault of all of them.
+pub(super) fn check(args: &CheckArgs) -> Result<Exit, Stop> {
+    let mut exit = Exit::Good;
+    for path in &args.scenarios {
+        match LoadFlags::default().scenario(Some(path)) {
+            Ok(scenario) => {
+                flags::remark(&scenario);
+                let count = |count: usize, what: &str| {
+                    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+                };
+                print(&format!(
+                    "{}: good: {}, {}, {}",
+                    path.display(),
+                    count(scenario.scripts.len(), "script"),
+                    count(scenario.mail.kinds.len(), "message kind"),
+                    count(scenario.thresholds.len(), "threshold"),
+                ))?;
+            }
+            Err(stop) => {
+                super::say(&stop.to_string());
+                exit = exit.or(stop.exit);
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// Prints the schema.
+pub(super) fn schema() -> Result<Exit, Stop> {
+    let text = serde_json::to_string_pretty(&schema::schema())
+        .map_err(|error| Stop::new(Exit::Bug, error.to_string()))?;
+    print(&text)?;
+    Ok(Exit::Good)
+}

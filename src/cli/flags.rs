@@ -1,0 +1,149 @@
+//! Flags that describe a load: for `run` and `once`, put over the scenario's file or instead of it.
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::exit::{Exit, Stop};
+use super::{colour, say};
+use crate::clock::{self, Duration};
+use crate::message::render::RunIdentity;
+use crate::scenario::fault::{Fault, Place};
+use crate::scenario::target::TargetUrl;
+use crate::scenario::{self, Bound, Overrides, Scenario, Source};
+use crate::units;
+
+/// What is sent, and where to.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct LoadFlags {
+    /// Where the mail goes: smtp://host:port, smtp+unix:///path or embedded:
+    #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetUrl::parse)]
+    pub(super) target: Option<TargetUrl>,
+    /// Confirms that the target is yours: exactly its host (for any that is not on this machine)
+    #[arg(long = "i-own", value_name = "HOST")]
+    pub(super) owned: Vec<String>,
+    /// Sessions open at once
+    #[arg(long, value_name = "N", env = "SMTPBENCH_SESSIONS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    sessions: Option<u32>,
+    /// How long transactions start
+    #[arg(long = "for", value_name = "DURATION", env = "SMTPBENCH_FOR", value_parser = some_time)]
+    length: Option<Duration>,
+    /// Ends the run after so many messages
+    #[arg(long, value_name = "N", env = "SMTPBENCH_MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
+    messages: Option<u64>,
+    /// Messages of one session: N or LOW..HIGH [default: no limit]
+    #[arg(long, value_name = "N", env = "SMTPBENCH_MESSAGES_PER_SESSION", value_parser = per_session)]
+    messages_per_session: Option<RangeInclusive<u64>>,
+    /// Size of a message: 4KiB or 1KiB..64KiB
+    #[arg(long, value_name = "SIZE", env = "SMTPBENCH_SIZE", conflicts_with = "eml")]
+    size: Option<String>,
+    /// Send this file instead of generated messages
+    #[arg(long, value_name = "FILE", env = "SMTPBENCH_EML")]
+    eml: Option<PathBuf>,
+    /// Reverse-path; may hold values such as {{seq}} and {{1..100}}
+    #[arg(long, value_name = "ADDRESS", env = "SMTPBENCH_FROM")]
+    from: Option<String>,
+    /// Forward-path; may hold values such as {{seq}} and {{1..100}}
+    #[arg(long, value_name = "ADDRESS", env = "SMTPBENCH_TO")]
+    to: Option<String>,
+    /// The client's name in EHLO
+    #[arg(long, value_name = "NAME", env = "SMTPBENCH_HELO")]
+    helo: Option<String>,
+    /// MAIL, RCPT and DATA in one write where the server offers PIPELINING
+    #[arg(long, env = "SMTPBENCH_PIPELINING")]
+    pipelining: bool,
+    /// A rule that decides pass or fail, instead of the scenario's: 'eod.p99 < 500ms'
+    #[arg(long = "threshold", value_name = "RULE")]
+    thresholds: Vec<String>,
+    /// Fixes every random choice
+    #[arg(long, value_name = "N", env = "SMTPBENCH_SEED")]
+    seed: Option<u64>,
+    /// Try the target's greeting until then before giving up
+    #[arg(long, value_name = "DURATION", env = "SMTPBENCH_WAIT", value_parser = units::parse_duration)]
+    pub(super) wait: Option<Duration>,
+    /// Leave out the one uncounted session before the load
+    #[arg(long, env = "SMTPBENCH_NO_PREFLIGHT")]
+    no_preflight: bool,
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match units::parse_duration(text) {
+        Ok(length) if length.is_zero() => Err("must be longer than nothing".to_owned()),
+        Ok(length) => Ok(length),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn per_session(text: &str) -> Result<RangeInclusive<u64>, String> {
+    match units::parse_range(text, units::parse_count) {
+        Ok(range) if *range.start() == 0 => Err("must be at least 1".to_owned()),
+        Ok(range) => Ok(range),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl LoadFlags {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            target: self.target.clone(),
+            sessions: self.sessions,
+            length: self.length,
+            messages: self.messages.map(Bound::Messages),
+            messages_per_session: self.messages_per_session.clone(),
+            size: self.size.clone(),
+            eml: self.eml.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            helo: self.helo.clone(),
+            pipelining: self.pipelining,
+            thresholds: self.thresholds.clone(),
+            no_preflight: self.no_preflight,
+        }
+    }
+
+    /// The scenario of `path` with the flags over it; without a path the quick form, against `embedded:` unless a
+    /// flag says otherwise.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or it or a flag is faulty: everything at once.
+    pub(super) fn scenario(&self, path: Option<&Path>) -> Result<Scenario, Stop> {
+        let mut overrides = self.overrides();
+        let result = match path {
+            Some(path) => Source::open(path).and_then(|source| scenario::read(&source, &overrides)),
+            None => {
+                overrides.target.get_or_insert(TargetUrl::Embedded);
+                Scenario::quick(&overrides)
+            }
+        };
+        result.map_err(|report| {
+            let of_flag = |fault: &Fault| matches!(fault.place, Place::Flag(_));
+            let all_of_flags = report.faults().iter().all(of_flag);
+            let exit = if all_of_flags { Exit::Usage } else { Exit::Scenario };
+            let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            Stop::rendered(exit, report.render(colour(terminal)).trim_end())
+        })
+    }
+
+    /// The run's name and seed: the flag's, the scenario's, or one from the clock.
+    pub(super) fn identity(&self, scenario: &Scenario) -> RunIdentity {
+        let nanos = clock::wall().as_nanosecond();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the low bits are what differs from run to run"
+        )]
+        let fresh =
+            crate::message::seed::scramble(nanos as u64 ^ u64::from(std::process::id()) << 40);
+        // Below 2^53, so that every JSON reader gives it back as it was.
+        let seed = self.seed.or(scenario.seed).unwrap_or(fresh >> 11);
+        RunIdentity { run_id: format!("{fresh:016x}"), seed }
+    }
+}
+
+/// Prints what is worth knowing of a scenario that is not wrong.
+pub(super) fn remark(scenario: &Scenario) {
+    for remark in scenario.remarks() {
+        say(&format!("note: {remark}"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Ctrl-C and SIGTERM.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{Exit, Stop};
+use crate::engine::worker::Control;
+
+/// What was heard so far.
+#[derive(Debug, Default)]
+struct Heard {
+    first: AtomicU8,
+    count: AtomicU64,
+    control: Mutex<Option<Arc<Control>>>,
+    changed: Condvar,
+}
+
+/// Signals that ask for an end. The first drains, the second cuts.
+#[derive(Clone, Debug)]
+pub(super) struct Interrupts(Arc<Heard>);
+
+impl Interrupts {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(super) fn watch() -> Result<Self, Stop> {
+        let refused = |error: std::io::Error| {
+            Stop::new(Exit::Bug, format!("signals cannot be watched: {error}"))
+        };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
+        let heard = Arc::new(Heard::default());
+        let (mut interrupt, mut terminate) = {
+            let _inside = runtime.enter();
+            (
+                signal(SignalKind::interrupt()).map_err(refused)?,
+                signal(SignalKind::terminate()).map_err(refused)?,
+            )
+        };
+        let told = Arc::clone(&heard);
+        thread::spawn(move || {
+            runtime.block_on(async {
+                loop {
+                    let exit = tokio::select! {
+                        _ = interrupt.recv() => Exit::Interrupted,
+                        _ = terminate.recv() => Exit::Terminated,
+                    };
+                    told.hear(exit);
+                }
+            });
+        });
+        Ok(Self(heard))
+    }
+
+    /// Passes what is heard, also what was heard before, to a run.
+    pub(super) fn steer(&self, control: &Arc<Control>) {
+        let mut place = self.0.control.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(Arc::clone(control));
+        self.0.pass(place.as_deref());
+    }
+
+    /// Waits for the first.
+    pub(super) fn wait(&self) {
+        let mut place = self.0.control.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.heard().is_none() {
+            place = self.0.changed.wait(place).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The code of the first signal, if there was one.
+    pub(super) fn heard(&self) -> Option<Exit> {
+        [Exit::Interrupted, Exit::Terminated]
+            .into_iter()
+            .find(|exit| exit.code() == self.0.first.load(Ordering::SeqCst))
+    }
+}
+
+impl Heard {
+    fn hear(&self, exit: Exit) {
+        let place = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.first.compare_exchange(0, exit.code(), Ordering::SeqCst, Ordering::SeqCst);
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.pass(place.as_deref());
+        self.changed.notify_all();
+    }
+
+    fn pass(&self, control: Option<&Control>) {
+        let Some(control) = control else { return };
+        match self.count.load(Ordering::SeqCst) {
+            0 => {}
+            1 => control.drain(),
+            _ => control.cut(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The face: one file a subcommand. Nothing below this layer prints or exits.
+
+mod check;
+mod exit;
+mod flags;
+mod guard;
+mod interrupt;
+mod once;
+mod preflight;
+mod run;
+mod sink;
+mod target;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+use exit::{EXIT_CODES_HELP, Stop};
+
+const EXAMPLES: &str = "\
+smtpbench measures an SMTP server: a latency histogram for every command, reply codes beside it, and
+what became of every message.
+
+Try:
+  smtpbench run                                    measure smtpbench itself against its built-in sink
+  smtpbench run --target smtp://127.0.0.1:2525 --sessions 100 --for 10s --size 4KiB
+  smtpbench run scenarios/quickstart.toml --target smtp://127.0.0.1:2525
+
+`smtpbench --help` lists the commands.";
+
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES_HELP, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario, or the quick form without one; results go to a folder of their own
+    #[command(after_help = EXIT_CODES_HELP)]
+    Run(run::RunArgs),
+    /// Read a scenario and report every fault at once; no network
+    Check(check::CheckArgs),
+    /// Run one session and show what was said
+    Once(once::OnceArgs),
+    /// The built-in server, with chosen behaviour
+    Sink(sink::SinkArgs),
+    /// Print the JSON Schema of scenario files
+    Schema,
+}
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing help to a closed pipe is no reason to panic.
+            let _ = error.print();
+            return ExitCode::from(match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Good.code(),
+                _ => Exit::Usage.code(),
+            });
+        }
+    };
+    let result = std::panic::catch_unwind(move || match cli.command {
+        None => print(EXAMPLES).map(|()| Exit::Good),
+        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Check(args)) => check::check(&args),
+        Some(Command::Once(args)) => once::once(args),
+        Some(Command::Sink(args)) => sink::sink(args),
+        Some(Command::Schema) => check::schema(),
+    });
+    let exit = match result {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(stop)) => {
+            say(&stop.to_string());
+            stop.exit
+        }
+        Err(_) => {
+            say("error: this is a bug in smtpbench\n  hint: please report it with the lines above");
+            Exit::Bug
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+/// Prints a line to stdout.
+///
+/// # Errors
+/// When stdout is closed: [`Exit::Results`].
+fn print(text: &str) -> Result<(), Stop> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Stop::new(Exit::Results, format!("stdout cannot be written: {error}")))
+}
+
+/// Prints a line to stderr, as well as it goes.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Whether colours are wanted on a terminal (<https://no-color.org>).
+fn colour(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,41 @@
+//! `smtpbench once`: one session, with its transcript.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::{Exit, Stop};
+use super::flags::LoadFlags;
+use super::target::aim;
+use super::{preflight, print, say};
+use crate::engine::single;
+use crate::plan::Plan;
+use crate::scenario::target::TargetUrl;
+
+#[derive(Debug, Args)]
+pub(super) struct OnceArgs {
+    /// The scenario file; without one, the quick form
+    #[arg(value_name = "SCENARIO")]
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    load: LoadFlags,
+    /// Messages of the session at most
+    #[arg(long = "transactions", value_name = "N", default_value_t = 1)]
+    transactions: u64,
+}
+
+/// Runs one session of the first script and prints what was said.
+pub(super) fn once(args: OnceArgs) -> Result<Exit, Stop> {
+    let scenario = args.load.scenario(args.scenario.as_deref())?;
+    if scenario.target == Some(TargetUrl::Embedded) {
+        say("target embedded: this talks to smtpbench's own sink, not to a server");
+    }
+    let aim = aim(&scenario, &args.load.owned)?;
+    let identity = args.load.identity(&scenario);
+    let plan = Plan::new(scenario, aim.target, identity, 1);
+    preflight::wait(&plan, args.load.wait)?;
+    let single = single::run(&plan, args.transactions)
+        .map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))?;
+    print(single.transcript.render().trim_end())?;
+    Ok(if single.succeeded() { Exit::Good } else { Exit::Unreachable })
+}

@@ -1,0 +1,98 @@
+//! One session before the load: a wrong address or a refused sender ends the run here, with its transcript, and not
+//! in a thousand failures.
+
+use std::thread;
+
+use super::exit::{Exit, Stop};
+use super::say;
+use crate::clock::{self, Duration};
+use crate::engine::single::{self, Single};
+use crate::plan::Plan;
+use crate::scenario::script::Script;
+
+/// What the preflight learned of the target.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Learned {
+    /// The greeting's text.
+    pub(super) greeting: Option<String>,
+    /// The lines of the EHLO reply behind the first.
+    pub(super) capabilities: Vec<String>,
+    /// A 4yz came; the run went on.
+    pub(super) deferred: bool,
+}
+
+/// Tries the target's greeting until it comes or `patience` is over.
+///
+/// # Errors
+/// [`Exit::Unreachable`] when it never came.
+pub(super) fn wait(plan: &Plan, patience: Option<Duration>) -> Result<(), Stop> {
+    let Some(patience) = patience else { return Ok(()) };
+    let began = clock::now();
+    let mut said = false;
+    loop {
+        let left = patience.saturating_sub(clock::now().saturating_duration_since(began));
+        let mut plan = with_script(plan, Script::greeting());
+        plan.scenario.timeouts.step = left.max(Duration::from_millis(100));
+        plan.scenario.timeouts.by_step.clear();
+        if run(&plan)?.succeeded() {
+            return Ok(());
+        }
+        if left.is_zero() {
+            let url = &plan.targets[0].url;
+            let waited = crate::units::format_duration(patience);
+            return Err(Stop::new(
+                Exit::Unreachable,
+                format!("{url} did not greet within {waited}"),
+            ));
+        }
+        if !said {
+            say(&format!("waiting for {} …", plan.targets[0].url));
+            said = true;
+        }
+        thread::sleep(single::RETRY_WAIT.min(left));
+    }
+}
+
+/// Goes through EHLO, the first MAIL and the first RCPT, then RSET and QUIT.
+///
+/// # Errors
+/// [`Exit::Unreachable`] with the transcript, when the target cannot be reached or refuses for good.
+pub(super) fn preflight(plan: &Plan) -> Result<Learned, Stop> {
+    let scripts = &plan.scenario.scripts;
+    let script = scripts.iter().find(|script| script.has_transaction()).unwrap_or(&scripts[0]);
+    let single = run(&with_script(plan, script.preflight()))?;
+    let learned = Learned {
+        greeting: single.transcript.greeting(),
+        capabilities: single.transcript.capabilities(),
+        deferred: single.deferred,
+    };
+    if single.passed {
+        return Ok(learned);
+    }
+    let url = &plan.targets[0].url;
+    let (what, hint) = if single.connected {
+        (
+            format!("{url} refused the preflight: nothing was measured"),
+            "mend what it refuses, or leave the preflight out: preflight = false, --no-preflight",
+        )
+    } else {
+        (
+            format!("{url} cannot be reached: nothing was measured"),
+            "start the server, or wait for it: --wait 30s",
+        )
+    };
+    Err(Stop::rendered(
+        Exit::Unreachable,
+        format!("{}\nerror: {what}\n  hint: {hint}", single.transcript.render().trim_end()),
+    ))
+}
+
+fn with_script(plan: &Plan, script: Script) -> Plan {
+    let mut plan = plan.clone();
+    plan.scenario.scripts = vec![script];
+    plan
+}
+
+fn run(plan: &Plan) -> Result<Single, Stop> {
+    single::run(plan, 1).map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))
+}

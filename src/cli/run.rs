@@ -1,0 +1,302 @@
+//! `smtpbench run`: this file is the table of contents of a run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use clap::Args;
+
+use super::exit::{Exit, Stop};
+use super::flags::{self, LoadFlags};
+use super::interrupt::Interrupts;
+use super::preflight::{self, Learned};
+use super::target::aim;
+use super::{colour, print, say};
+use crate::clock::{self, Duration, Instant};
+use crate::engine::worker::Control;
+use crate::engine::{Ending, Engine};
+use crate::live::Live;
+use crate::measure::collector::Collector;
+use crate::measure::layout::Layout;
+use crate::measure::recorder::Snapshot;
+use crate::measure::summary::Summary;
+use crate::measure::validity::{EndOfRun, RunState, Verdict};
+use crate::message::{Content, Mark};
+use crate::net::limits;
+use crate::plan::Plan;
+use crate::report::folder::{FolderError, ResultFolder};
+use crate::report::{HostFacts, RunFacts, text};
+use crate::scenario::Scenario;
+use crate::scenario::target::TargetUrl;
+
+/// How often results are saved while the run goes on.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// Snapshots that may wait for the collector, a worker.
+const SNAPSHOTS_WAITING: usize = 64;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The scenario file; without one, the quick form: flags alone
+    #[arg(value_name = "SCENARIO")]
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    load: LoadFlags,
+    /// Folder for the results [default: results/<scenario>-<UTC time>]
+    #[arg(long, value_name = "DIR", env = "SMTPBENCH_OUT")]
+    out: Option<PathBuf>,
+    /// No progress
+    #[arg(long, short, env = "SMTPBENCH_QUIET")]
+    quiet: bool,
+}
+
+/// Runs a scenario and reports.
+pub(super) fn run(args: RunArgs) -> Result<Exit, Stop> {
+    let scenario = args.load.scenario(args.scenario.as_deref())?;
+    announce(&scenario);
+    let aim = aim(&scenario, &args.load.owned)?;
+    let mut folder = folder(&args, &scenario)?;
+    let interrupts = Interrupts::watch()?;
+    let identity = args.load.identity(&scenario);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let plan = Arc::new(Plan::new(scenario, aim.target, identity, cores));
+    let learned = match before_the_load(&plan, &args) {
+        Ok(learned) => learned,
+        Err(stop) => {
+            folder.discard();
+            return Err(stop);
+        }
+    };
+    let descriptors_short = descriptors(&plan, aim.sink.is_some());
+    let run = Run { plan, learned, interrupts, descriptors_short };
+    let measured = run.measure(&mut folder, args.quiet);
+    let exit = run.conclude(&mut folder, measured)?;
+    drop(aim.sink);
+    Ok(exit)
+}
+
+/// Says what is worth knowing before anything happens.
+fn announce(scenario: &Scenario) {
+    if scenario.target == Some(TargetUrl::Embedded) {
+        say(
+            "target embedded: this measures smtpbench itself on this machine, against its built-in sink, not a server",
+        );
+    }
+    flags::remark(scenario);
+}
+
+fn folder(args: &RunArgs, scenario: &Scenario) -> Result<ResultFolder, Stop> {
+    let now = clock::wall();
+    let path = args.out.clone().unwrap_or_else(|| {
+        let time = now.strftime("%Y%m%dT%H%M%SZ");
+        PathBuf::from("results").join(format!("{}-{time}", scenario.name))
+    });
+    ResultFolder::create(&path).map_err(cannot_write)
+}
+
+fn cannot_write(error: FolderError) -> Stop {
+    Stop::new(Exit::Results, error.to_string())
+}
+
+/// What must hold before load goes out: marks where mail leaves the machine, a target that greets and takes mail.
+fn before_the_load(plan: &Plan, args: &RunArgs) -> Result<Learned, Stop> {
+    let target = &plan.targets[0];
+    let unmarked = plan
+        .scenario
+        .mail
+        .kinds
+        .iter()
+        .find(|kind| matches!(kind.content, Content::Files { mark: Mark::None, .. }));
+    if let Some(kind) = unmarked
+        && !target.addresses.iter().all(crate::plan::Address::is_local)
+    {
+        let name = &kind.name;
+        return Err(Stop::new(
+            Exit::Guard,
+            format!(
+                "message `{name}` has mark = \"none\", and {} is outside this machine\n\
+                 mail that leaves this machine says where it comes from: take the line out",
+                target.url
+            ),
+        ));
+    }
+    preflight::wait(plan, args.load.wait)?;
+    if plan.scenario.preflight { preflight::preflight(plan) } else { Ok(Learned::default()) }
+}
+
+/// Raises the limit on open files; what is wanted and allowed, where that is too few.
+fn descriptors(plan: &Plan, embedded: bool) -> Option<(u64, u64)> {
+    let (wanted, allowed) = (plan.descriptors(embedded), limits::raise_descriptor_limit().allowed);
+    (wanted > allowed).then(|| {
+        say(&format!(
+            "note: {wanted} open files are wanted and {allowed} allowed: some sessions will fail \
+             (raise the limit with `ulimit -n {wanted}`)"
+        ));
+        (wanted, allowed)
+    })
+}
+
+/// One run with what was found out before it.
+struct Run {
+    plan: Arc<Plan>,
+    learned: Learned,
+    interrupts: Interrupts,
+    descriptors_short: Option<(u64, u64)>,
+}
+
+/// What came of it.
+struct Measured {
+    collector: Collector,
+    end: EndOfRun,
+    facts: RunFacts,
+    lost: Vec<String>,
+    /// Results could not be saved under way.
+    unsaved: Option<FolderError>,
+}
+
+impl Run {
+    /// Runs the load and collects.
+    fn measure(&self, folder: &mut ResultFolder, quiet: bool) -> Measured {
+        let plan = &self.plan;
+        let layout = Arc::new(Layout::new(plan));
+        let control = Arc::new(Control::default());
+        self.interrupts.steer(&control);
+        let (sender, snapshots) = sync_channel(SNAPSHOTS_WAITING * plan.workers);
+        let mut facts = self.facts();
+        let begun = folder.begin(facts.started);
+        let started = clock::now();
+        let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers);
+        let engine = Engine::start(plan, &layout, &control, started, &sender);
+        // The channel ends with the last worker.
+        drop(sender);
+        let mut live = Live::new(plan, quiet);
+        let unsaved = begun.err().or_else(|| {
+            self.collect(&snapshots, &mut collector, &mut live, folder, started, &facts)
+        });
+        if unsaved.is_some() {
+            control.cut();
+            snapshots.iter().for_each(|snapshot| collector.add(snapshot));
+        }
+        let ending = engine.finish();
+        live.finish();
+        facts.ended = Some(clock::wall());
+        let finished_at = clock::now().saturating_duration_since(started);
+        let end = self.end_of_run(&ending, started, finished_at);
+        Measured { collector, end, facts, lost: ending.workers_lost, unsaved }
+    }
+
+    /// Adds up snapshots until the last worker has gone; stops early where results cannot be saved.
+    fn collect(
+        &self,
+        snapshots: &Receiver<Snapshot>,
+        collector: &mut Collector,
+        live: &mut Live,
+        folder: &mut ResultFolder,
+        started: Instant,
+        facts: &RunFacts,
+    ) -> Option<FolderError> {
+        let mut saved = started;
+        for snapshot in snapshots {
+            collector.add(snapshot);
+            let now = clock::now();
+            let elapsed = now.saturating_duration_since(started);
+            live.update(elapsed, &collector.progress());
+            let completed = collector.take_completed();
+            let mut result = folder.log(collector.layout(), &completed);
+            if now.saturating_duration_since(saved) >= SAVE_EVERY {
+                saved = now;
+                let summary = collector.summary(&self.plan, &EndOfRun::running(elapsed));
+                result = result.and_then(|()| folder.save(&summary, &self.plan, facts));
+            }
+            if let Err(error) = result {
+                return Some(error);
+            }
+        }
+        None
+    }
+
+    fn end_of_run(&self, ending: &Ending, started: Instant, finished_at: Duration) -> EndOfRun {
+        let plan = &self.plan;
+        let since_start = |at: Instant| at.saturating_duration_since(started);
+        let planned_end = plan.stages.last().and_then(|stage| stage.end);
+        let all_sent = plan.messages.is_some() && ending.messages_not_started == 0;
+        let interrupted = self.interrupts.heard().is_some();
+        let window_end = match planned_end {
+            Some(end) if !all_sent => end.min(finished_at),
+            // A run that its work ended is as long as that took.
+            _ => ending.last_ended.map_or(finished_at, since_start).min(finished_at),
+        };
+        EndOfRun {
+            state: if interrupted { RunState::Interrupted } else { RunState::Finished },
+            planned_messages: plan.messages,
+            not_started_messages: ending.messages_not_started,
+            not_started_recipients: ending.recipients_not_started,
+            workers_lost: ending.workers_lost.len(),
+            worker_cpu: ending.worker_cpu.clone(),
+            descriptors_short: self.descriptors_short,
+            ..EndOfRun::finished(finished_at, window_end)
+        }
+    }
+
+    /// Judges, prints, saves.
+    fn conclude(&self, folder: &mut ResultFolder, measured: Measured) -> Result<Exit, Stop> {
+        let Measured { mut collector, end, mut facts, lost, unsaved } = measured;
+        let summary = collector.summary(&self.plan, &end);
+        let exit = self.exit(&summary, &collector);
+        facts.exit_code = Some(exit.code());
+        let rest = collector.take_rest();
+        let saved = match unsaved {
+            Some(error) => Err(error),
+            None => folder
+                .log(collector.layout(), &rest)
+                .and_then(|()| folder.finish(&summary, &self.plan, &facts)),
+        };
+        for what in lost {
+            say(&format!("error: {what}"));
+        }
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        print(text::render(&summary, &self.plan, colour(terminal)).trim_end())?;
+        if self.learned.deferred {
+            print("note: the preflight was deferred (4yz); the run went on")?;
+        }
+        saved.map_err(cannot_write)?;
+        print(&format!("\nresults: {}", folder.path().display()))?;
+        Ok(exit)
+    }
+
+    fn exit(&self, summary: &Summary, collector: &Collector) -> Exit {
+        let progress = collector.progress();
+        let replies = progress.replies_2yz + progress.replies_4yz + progress.replies_5yz;
+        let mut exit = Exit::Good;
+        if let Some(heard) = self.interrupts.heard() {
+            // Partial results carry no verdict.
+            return exit.or(heard);
+        }
+        if summary.validity.verdict != Verdict::Valid {
+            exit = exit.or(Exit::Invalid);
+        }
+        if replies == 0 && progress.attempted == 0 {
+            exit = exit.or(Exit::Unreachable);
+        }
+        if !summary.thresholds_met() {
+            exit = exit.or(Exit::Missed);
+        }
+        exit
+    }
+
+    fn facts(&self) -> RunFacts {
+        let system = rustix::system::uname();
+        RunFacts {
+            started: clock::wall(),
+            ended: None,
+            exit_code: None,
+            host: HostFacts {
+                os: std::env::consts::OS.to_owned(),
+                kernel: system.release().to_string_lossy().into_owned(),
+                cpu_count: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+                descriptor_limit: Some(limits::raise_descriptor_limit().allowed),
+            },
+            greeting: self.learned.greeting.clone(),
+            capabilities: self.learned.capabilities.clone(),
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The CSV files of a result folder. Their columns are explained in `results/README.md`.
+
+use crate::measure::histogram::Estimate;
+use crate::measure::outcome::Fate;
+use crate::measure::summary::{Figures, Summary};
+use crate::measure::thresholds::Unit;
+use crate::report::escape::cell;
+use crate::stats::share::Share;
+
+const SUMMARY: &[&str] = &[
+    "target",
+    "verdict",
+    "messages_per_s",
+    "messages_per_h",
+    "accepted_share",
+    "accepted_share_low",
+    "accepted_share_high",
+    "eod_us_p50",
+    "eod_us_p50_low",
+    "eod_us_p50_high",
+    "eod_us_p99",
+    "eod_us_p99_low",
+    "eod_us_p99_high",
+];
+const LATENCY: &[&str] = &[
+    "target",
+    "stage",
+    "script",
+    "step",
+    "clock",
+    "outcome",
+    "count",
+    "overflow_count",
+    "us_min",
+    "us_mean",
+    "us_stddev",
+    "us_p50",
+    "us_p75",
+    "us_p90",
+    "us_p95",
+    "us_p99",
+    "us_p99_9",
+    "us_p99_99",
+    "us_max",
+    "us_p50_low",
+    "us_p50_high",
+    "us_p95_low",
+    "us_p95_high",
+    "us_p99_low",
+    "us_p99_high",
+];
+const REPLIES: &[&str] = &[
+    "target",
+    "stage",
+    "script",
+    "step",
+    "reply_code",
+    "enhanced_code",
+    "outcome",
+    "count",
+    "share",
+    "sample_text",
+];
+const OUTCOMES: &[&str] = &[
+    "target",
+    "stage",
+    "script",
+    "unit",
+    "outcome",
+    "count",
+    "base",
+    "share",
+    "share_low",
+    "share_high",
+];
+const FAILURES: &[&str] =
+    &["target", "stage", "script", "step", "failure", "fault", "count", "detail"];
+const INTERVALS: &[&str] = &[
+    "target",
+    "stage",
+    "second",
+    "offered",
+    "started",
+    "accepted",
+    "deferred",
+    "rejected",
+    "failed",
+    "in_doubt",
+    "unfinished",
+    "open_sessions",
+    "replies_2yz",
+    "replies_4yz",
+    "replies_5yz",
+    "messages_per_s",
+    "bytes_per_s",
+    "lag_us_p99",
+    "eod_us_p50",
+    "eod_us_p99",
+];
+const THRESHOLDS: &[&str] = &["threshold", "value", "limit", "verdict"];
+
+/// Every CSV file with its name.
+#[must_use]
+pub fn files(summary: &Summary) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("summary.csv", table(SUMMARY, totals(summary))),
+        ("latency.csv", table(LATENCY, latency(summary))),
+        ("replies.csv", table(REPLIES, replies(summary))),
+        ("outcomes.csv", table(OUTCOMES, outcomes(summary))),
+        ("failures.csv", table(FAILURES, failures(summary))),
+        ("intervals.csv", table(INTERVALS, intervals(summary))),
+        ("thresholds.csv", table(THRESHOLDS, thresholds(summary))),
+    ]
+}
+
+/// A header row, always, and the rows.
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let written = writer
+        .write_record(header)
+        .and_then(|()| rows.into_iter().try_for_each(|row| writer.write_record(row)));
+    written.expect("every row has as many cells as the header, and memory takes them");
+    writer.into_inner().expect("memory takes every byte")
+}
+
+fn totals(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.totals.iter().map(|row| {
+        let mut cells = vec![
+            cell(row.target.as_bytes()),
+            summary.validity.verdict.to_string(),
+            optional(row.messages_per_s.map(number)),
+            optional(row.messages_per_s.map(|rate| number(rate * 3600.0))),
+        ];
+        cells.extend(share(row.accepted));
+        cells.extend(estimate(row.eod_p50));
+        cells.extend(estimate(row.eod_p99));
+        cells
+    })
+}
+
+fn latency(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.latency.iter().map(|row| {
+        let mut cells = vec![
+            cell(row.target.as_bytes()),
+            cell(row.stage.as_bytes()),
+            cell(row.script.as_deref().unwrap_or("all").as_bytes()),
+            cell(row.step.as_bytes()),
+            row.clock.name().to_owned(),
+            row.outcome.map_or("all", |outcome| outcome.name()).to_owned(),
+        ];
+        cells.extend(figures(&row.figures));
+        cells
+    })
+}
+
+/// From `count` to the end of a row of `latency.csv`.
+fn figures(figures: &Figures) -> Vec<String> {
+    let value = |estimate: Option<Estimate>| optional(estimate.map(|estimate| estimate.value));
+    let mut cells = vec![
+        figures.count.to_string(),
+        figures.overflow_count.to_string(),
+        optional(figures.us_min),
+        optional(figures.us_mean),
+        optional(figures.us_stddev),
+        value(figures.p50),
+        value(figures.p75),
+        value(figures.p90),
+        value(figures.p95),
+        value(figures.p99),
+        value(figures.p99_9),
+        value(figures.p99_99),
+        optional(figures.us_max),
+    ];
+    for percentile in [figures.p50, figures.p95, figures.p99] {
+        let [_, low, high] = estimate(percentile);
+        cells.extend([low, high]);
+    }
+    cells
+}
+
+fn replies(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.replies.iter().map(|row| {
+        vec![
+            cell(row.target.as_bytes()),
+            cell(row.stage.as_bytes()),
+            cell(row.script.as_bytes()),
+            cell(row.step.as_bytes()),
+            row.reply_code.to_string(),
+            optional(row.enhanced_code.as_deref()),
+            row.outcome.name().to_owned(),
+            row.count.to_string(),
+            number(row.share),
+            cell(&row.sample_text),
+        ]
+    })
+}
+
+fn outcomes(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.outcomes.iter().map(|row| {
+        let mut cells = vec![
+            cell(row.target.as_bytes()),
+            cell(row.stage.as_bytes()),
+            cell(row.script.as_deref().unwrap_or_default().as_bytes()),
+            row.unit.name().to_owned(),
+            row.outcome.to_owned(),
+            row.count.to_string(),
+            optional(row.base),
+        ];
+        cells.extend(share(row.share));
+        cells
+    })
+}
+
+fn failures(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.failures.iter().map(|row| {
+        vec![
+            cell(row.target.as_bytes()),
+            cell(row.stage.as_bytes()),
+            cell(row.script.as_bytes()),
+            cell(row.step.as_bytes()),
+            row.failure.name().to_owned(),
+            row.failure.fault().name().to_owned(),
+            row.count.to_string(),
+            cell(&row.detail),
+        ]
+    })
+}
+
+fn intervals(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.intervals.iter().map(|row| {
+        vec![
+            cell(row.target.as_bytes()),
+            cell(row.stage.as_bytes()),
+            number(row.second),
+            optional(row.offered),
+            row.started.to_string(),
+            row.fates.of(Fate::Accepted).to_string(),
+            row.fates.of(Fate::Deferred).to_string(),
+            row.fates.of(Fate::Rejected).to_string(),
+            row.fates.of(Fate::Failed).to_string(),
+            row.fates.of(Fate::InDoubt).to_string(),
+            row.fates.of(Fate::Unfinished).to_string(),
+            row.open_sessions.to_string(),
+            row.replies_2yz.to_string(),
+            row.replies_4yz.to_string(),
+            row.replies_5yz.to_string(),
+            optional(row.messages_per_s.map(number)),
+            optional(row.bytes_per_s.map(number)),
+            optional(row.lag_us_p99),
+            optional(row.eod_us_p50),
+            optional(row.eod_us_p99),
+        ]
+    })
+}
+
+fn thresholds(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.thresholds.iter().map(|row| {
+        let in_unit = |value: f64| match row.unit {
+            Unit::Share => number(value),
+            Unit::Microseconds => format!("{value:.0}"),
+        };
+        vec![
+            cell(row.threshold.as_bytes()),
+            optional(row.value.map(in_unit)),
+            in_unit(row.limit),
+            if row.passed { "pass" } else { "fail" }.to_owned(),
+        ]
+    })
+}
+
+fn share(share: Option<Share>) -> [String; 3] {
+    [share.map(|s| s.value), share.map(|s| s.low), share.map(|s| s.high)]
+        .map(|value| optional(value.map(number)))
+}
+
+fn estimate(estimate: Option<Estimate>) -> [String; 3] {
+    [
+        optional(estimate.map(|estimate| estimate.value)),
+        optional(estimate.and_then(|estimate| estimate.low)),
+        optional(estimate.and_then(|estimate| estimate.high)),
+    ]
+}
+
+/// Empty is "not measured", and never 0.
+fn optional(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// Six digits after the point, without zeros at the end; nothing for what is no number.
+fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return String::new();
+    }
+    let text = format!("{value:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,457 @@
+//! `run.json`: what was run, where, and what came of it. With `histograms.hlog` it rebuilds every CSV file.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::measure::accounting::Balance;
+use crate::measure::outcome::Fate;
+use crate::measure::summary::{LatencyRow, Summary};
+use crate::measure::tally::FateCounts;
+use crate::measure::thresholds::Unit;
+use crate::plan::{Address, Plan};
+use crate::report::RunFacts;
+use crate::report::escape::escape;
+use crate::scenario::Bound;
+use crate::units::format_duration;
+
+/// Goes up with every change of a result file's format.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The bytes of `run.json`.
+#[must_use]
+pub fn manifest(summary: &Summary, plan: &Plan, facts: &RunFacts) -> Vec<u8> {
+    let manifest = Manifest {
+        schema_version: SCHEMA_VERSION,
+        tool: "smtpbench",
+        version: env!("CARGO_PKG_VERSION"),
+        build_profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+        run_id: &plan.identity.run_id,
+        seed: plan.identity.seed,
+        started: facts.started.to_string(),
+        ended: facts.ended.map(|ended| ended.to_string()),
+        exit_code: facts.exit_code,
+        scenario: scenario(plan),
+        plan: resolved(plan),
+        host: Host {
+            os: &facts.host.os,
+            kernel: &facts.host.kernel,
+            cpu_count: facts.host.cpu_count,
+            descriptor_limit: facts.host.descriptor_limit,
+        },
+        targets: targets(plan, facts),
+        validity: validity(summary),
+        notes: summary
+            .notes
+            .iter()
+            .map(|note| Note { name: note.name(), what: note.what(), advice: note.advice() })
+            .collect(),
+        thresholds: thresholds(summary),
+        tallies: tallies(summary),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&manifest)
+        .expect("the manifest has string keys, and memory takes every byte");
+    bytes.push(b'\n');
+    bytes
+}
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    schema_version: u32,
+    tool: &'static str,
+    version: &'static str,
+    build_profile: &'static str,
+    run_id: &'a str,
+    seed: u64,
+    started: String,
+    ended: Option<String>,
+    exit_code: Option<u8>,
+    scenario: ScenarioText<'a>,
+    plan: Resolved<'a>,
+    host: Host<'a>,
+    targets: Vec<TargetFacts<'a>>,
+    validity: Validity<'a>,
+    notes: Vec<Note>,
+    thresholds: Vec<Threshold<'a>>,
+    tallies: Tallies<'a>,
+}
+
+#[derive(Serialize)]
+struct ScenarioText<'a> {
+    name: &'a str,
+    path: Option<String>,
+    text: &'a str,
+    sha256: String,
+}
+
+#[derive(Serialize)]
+struct Resolved<'a> {
+    workers: usize,
+    sessions: u32,
+    length: Option<String>,
+    warmup: String,
+    drain: String,
+    messages: Option<u64>,
+    each_once: bool,
+    messages_per_session: Option<[u64; 2]>,
+    preflight: bool,
+    step_timeout: String,
+    step_timeouts: Vec<(&'a str, String)>,
+    scripts: Vec<Script<'a>>,
+    stages: Vec<Stage<'a>>,
+}
+
+#[derive(Serialize)]
+struct Script<'a> {
+    name: &'a str,
+    weight: u32,
+}
+
+#[derive(Serialize)]
+struct Stage<'a> {
+    name: &'a str,
+    start_s: f64,
+    end_s: Option<f64>,
+    judged: bool,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    os: &'a str,
+    kernel: &'a str,
+    cpu_count: usize,
+    descriptor_limit: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct TargetFacts<'a> {
+    name: &'a str,
+    url: String,
+    addresses: Vec<String>,
+    greeting: Option<String>,
+    capabilities: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Validity<'a> {
+    verdict: &'static str,
+    reasons: &'a [String],
+    worker_cpu: &'a [f64],
+    workers_lost: usize,
+    descriptor_failures: u64,
+    port_failures: u64,
+    internal_failures: u64,
+    accounting_closes: bool,
+}
+
+#[derive(Serialize)]
+struct Note {
+    name: &'static str,
+    what: String,
+    advice: String,
+}
+
+#[derive(Serialize)]
+struct Threshold<'a> {
+    threshold: &'a str,
+    value: Option<f64>,
+    limit: f64,
+    unit: &'static str,
+    verdict: &'static str,
+    reason: Option<&'static str>,
+}
+
+/// Counts that no histogram holds.
+#[derive(Serialize)]
+struct Tallies<'a> {
+    judged_stage: &'a str,
+    window_s: f64,
+    interval_s: f64,
+    accepted_in_window: u64,
+    accepted_bytes: u64,
+    messages: Books,
+    recipients: Books,
+    overflow: Vec<Overflow<'a>>,
+    outcomes: Vec<Outcome<'a>>,
+    replies: Vec<Reply<'a>>,
+    failures: Vec<Failure<'a>>,
+    intervals: Vec<Interval<'a>>,
+}
+
+#[derive(Serialize)]
+struct Books {
+    offered: u64,
+    not_started: u64,
+    attempted: u64,
+    fates: Fates,
+}
+
+#[derive(Serialize)]
+struct Fates {
+    accepted: u64,
+    rejected: u64,
+    deferred: u64,
+    failed: u64,
+    in_doubt: u64,
+    abandoned: u64,
+    unfinished: u64,
+    generator_failed: u64,
+}
+
+#[derive(Serialize)]
+struct Overflow<'a> {
+    stage: &'a str,
+    script: &'a str,
+    step: &'a str,
+    clock: &'static str,
+    outcome: &'static str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    stage: &'a str,
+    script: Option<&'a str>,
+    unit: &'static str,
+    outcome: &'static str,
+    count: u64,
+    base: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    stage: &'a str,
+    script: &'a str,
+    step: &'a str,
+    reply_code: u16,
+    enhanced_code: Option<&'a str>,
+    outcome: &'static str,
+    count: u64,
+    sample_text: String,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    stage: &'a str,
+    script: &'a str,
+    step: &'a str,
+    failure: &'static str,
+    count: u64,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct Interval<'a> {
+    stage: &'a str,
+    second: f64,
+    offered: Option<u64>,
+    started: u64,
+    fates: Fates,
+    open_sessions: u64,
+    replies_2yz: u64,
+    replies_4yz: u64,
+    replies_5yz: u64,
+    messages_per_s: Option<f64>,
+    bytes_per_s: Option<f64>,
+}
+
+fn scenario(plan: &Plan) -> ScenarioText<'_> {
+    let text = plan.scenario.text.as_str();
+    let mut sha256 = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        let _ = write!(sha256, "{byte:02x}");
+    }
+    let path = plan.scenario.path.as_ref().map(|path| path.display().to_string());
+    ScenarioText { name: &plan.scenario.name, path, text, sha256 }
+}
+
+fn resolved(plan: &Plan) -> Resolved<'_> {
+    let (scenario, load) = (&plan.scenario, &plan.scenario.load);
+    Resolved {
+        workers: plan.workers,
+        sessions: load.sessions,
+        length: load.length.map(format_duration),
+        warmup: format_duration(load.warmup),
+        drain: format_duration(load.drain),
+        messages: match load.bound {
+            Some(Bound::Messages(messages)) => Some(messages),
+            Some(Bound::EachOnce) | None => None,
+        },
+        each_once: load.bound == Some(Bound::EachOnce),
+        messages_per_session: load.messages_per_session.as_ref().map(|m| [*m.start(), *m.end()]),
+        preflight: scenario.preflight,
+        step_timeout: format_duration(scenario.timeouts.step),
+        step_timeouts: scenario
+            .timeouts
+            .by_step
+            .iter()
+            .map(|(step, limit)| (scenario.steps.name(*step), format_duration(*limit)))
+            .collect(),
+        scripts: scenario
+            .scripts
+            .iter()
+            .map(|script| Script { name: &script.name, weight: script.weight })
+            .collect(),
+        stages: plan
+            .stages
+            .iter()
+            .map(|stage| Stage {
+                name: &stage.name,
+                start_s: stage.start.as_secs_f64(),
+                end_s: stage.end.map(|end| end.as_secs_f64()),
+                judged: stage.judged,
+            })
+            .collect(),
+    }
+}
+
+fn targets<'a>(plan: &'a Plan, facts: &RunFacts) -> Vec<TargetFacts<'a>> {
+    let address = |address: &Address| match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => path.display().to_string(),
+    };
+    let target = |target: &'a crate::plan::Target| TargetFacts {
+        name: &target.name,
+        url: target.url.to_string(),
+        addresses: target.addresses.iter().map(address).collect(),
+        greeting: facts.greeting.as_ref().map(|text| escape(text.as_bytes())),
+        capabilities: facts.capabilities.iter().map(|text| escape(text.as_bytes())).collect(),
+    };
+    plan.targets.iter().map(target).collect()
+}
+
+fn validity(summary: &Summary) -> Validity<'_> {
+    let validity = &summary.validity;
+    Validity {
+        verdict: validity.verdict.name(),
+        reasons: &validity.reasons,
+        worker_cpu: &validity.worker_cpu,
+        workers_lost: validity.workers_lost,
+        descriptor_failures: validity.descriptor_failures,
+        port_failures: validity.port_failures,
+        internal_failures: validity.internal_failures,
+        accounting_closes: summary.accounting.closes,
+    }
+}
+
+fn thresholds(summary: &Summary) -> Vec<Threshold<'_>> {
+    let rows = summary.thresholds.iter();
+    rows.map(|row| Threshold {
+        threshold: &row.threshold,
+        value: row.value,
+        limit: row.limit,
+        unit: if row.unit == Unit::Share { "share" } else { "us" },
+        verdict: if row.passed { "pass" } else { "fail" },
+        reason: row.reason,
+    })
+    .collect()
+}
+
+fn tallies(summary: &Summary) -> Tallies<'_> {
+    Tallies {
+        judged_stage: &summary.judged_stage,
+        window_s: summary.window.as_secs_f64(),
+        interval_s: summary.interval.as_secs_f64(),
+        accepted_in_window: summary.totals.iter().map(|row| row.accepted_in_window).sum(),
+        accepted_bytes: summary.accepted_bytes,
+        messages: books(&summary.accounting.messages),
+        recipients: books(&summary.accounting.recipients),
+        overflow: summary.latency.iter().filter_map(overflow).collect(),
+        outcomes: summary
+            .outcomes
+            .iter()
+            .map(|row| Outcome {
+                stage: &row.stage,
+                script: row.script.as_deref(),
+                unit: row.unit.name(),
+                outcome: row.outcome,
+                count: row.count,
+                base: row.base,
+            })
+            .collect(),
+        replies: summary
+            .replies
+            .iter()
+            .map(|row| Reply {
+                stage: &row.stage,
+                script: &row.script,
+                step: &row.step,
+                reply_code: row.reply_code,
+                enhanced_code: row.enhanced_code.as_deref(),
+                outcome: row.outcome.name(),
+                count: row.count,
+                sample_text: escape(&row.sample_text),
+            })
+            .collect(),
+        failures: summary
+            .failures
+            .iter()
+            .map(|row| Failure {
+                stage: &row.stage,
+                script: &row.script,
+                step: &row.step,
+                failure: row.failure.name(),
+                count: row.count,
+                detail: escape(&row.detail),
+            })
+            .collect(),
+        intervals: intervals(summary),
+    }
+}
+
+fn intervals(summary: &Summary) -> Vec<Interval<'_>> {
+    summary
+        .intervals
+        .iter()
+        .map(|row| Interval {
+            stage: &row.stage,
+            second: row.second,
+            offered: row.offered,
+            started: row.started,
+            fates: fates(&row.fates),
+            open_sessions: row.open_sessions,
+            replies_2yz: row.replies_2yz,
+            replies_4yz: row.replies_4yz,
+            replies_5yz: row.replies_5yz,
+            messages_per_s: row.messages_per_s,
+            bytes_per_s: row.bytes_per_s,
+        })
+        .collect()
+}
+
+/// Of the rows that are no sums.
+fn overflow(row: &LatencyRow) -> Option<Overflow<'_>> {
+    let (script, outcome) = (row.script.as_deref()?, row.outcome?);
+    (row.figures.overflow_count > 0).then(|| Overflow {
+        stage: &row.stage,
+        script,
+        step: &row.step,
+        clock: row.clock.name(),
+        outcome: outcome.name(),
+        count: row.figures.overflow_count,
+    })
+}
+
+fn books(balance: &Balance) -> Books {
+    Books {
+        offered: balance.offered,
+        not_started: balance.not_started,
+        attempted: balance.attempted,
+        fates: fates(&balance.fates),
+    }
+}
+
+fn fates(counts: &FateCounts) -> Fates {
+    let of = |fate: Fate| counts.of(fate);
+    Fates {
+        accepted: of(Fate::Accepted),
+        rejected: of(Fate::Rejected),
+        deferred: of(Fate::Deferred),
+        failed: of(Fate::Failed),
+        in_doubt: of(Fate::InDoubt),
+        abandoned: of(Fate::Abandoned),
+        unfinished: of(Fate::Unfinished),
+        generator_failed: of(Fate::GeneratorFailed),
+    }
+}
