@@ -1,0 +1,21 @@
+//! smtpbench against servers that others wrote: what it says it sent is what they say they took.
+//!
+//! Postfix and its smtp-sink come from Debian's packages into a root of their own, aiosmtpd from PyPI into a
+//! virtual environment in the build tree. A server that cannot be had is skipped aloud, or a failure where
+//! `SMTPBENCH_PEERS=required`.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test program: clippy.toml exempts only functions marked as tests"
+)]
+
+mod aiosmtpd;
+mod postfix;
+mod probe;
+mod program;
+mod root;
+mod smtp_sink;
+
+mod accounting;
+mod bytes;
+mod harness;
