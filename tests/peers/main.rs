@@ -12,9 +12,12 @@
 mod aiosmtpd;
 mod postfix;
 mod probe;
+#[path = "../it/support/program.rs"]
 mod program;
 mod root;
 mod smtp_sink;
+#[path = "../it/support/table.rs"]
+mod table;
 
 mod accounting;
 mod bytes;
