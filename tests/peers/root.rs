@@ -42,7 +42,9 @@ impl From<io::Error> for Missing {
 pub(crate) fn here<T>(name: &str, started: Result<T, Missing>) -> Option<T> {
     match started {
         Ok(server) => Some(server),
-        Err(Missing(why)) if std::env::var_os("SMTPBENCH_PEERS").is_some_and(|v| v == "required") => {
+        Err(Missing(why))
+            if std::env::var_os("SMTPBENCH_PEERS").is_some_and(|v| v == "required") =>
+        {
             panic!("the peer {name} is required and missing: {why}")
         }
         Err(Missing(why)) => {
@@ -229,10 +231,11 @@ fn namespace(scripts: &[&str]) -> Command {
 
 /// Whether this process may make namespaces and mounts, and has what the scripts call.
 fn privileged() -> Result<(), Missing> {
-    let probe = namespace(&["mount -t tmpfs tmpfs /mnt && chroot / tar --version && apt-get --version"])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Missing(format!("unshare: {error}")))?;
+    let probe =
+        namespace(&["mount -t tmpfs tmpfs /mnt && chroot / tar --version && apt-get --version"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| Missing(format!("unshare: {error}")))?;
     if probe.status.success() {
         return Ok(());
     }

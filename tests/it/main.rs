@@ -1,0 +1,12 @@
+//! The program as its users meet it: arguments, exit codes, result files, and servers that misbehave.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test program: clippy.toml exempts only functions marked as tests"
+)]
+
+mod support;
+
+mod cli;
+mod hostile;
+mod tidy;
