@@ -21,8 +21,8 @@ pub use exit::Exit;
 use exit::{EXIT_CODES_HELP, Stop};
 
 const EXAMPLES: &str = "\
-smtpbench measures an SMTP server: a latency histogram for every command, reply codes beside it, and
-what became of every message.
+Measures an SMTP server: a latency histogram for every command, reply codes beside it, and what became
+of every message.
 
 Try:
   smtpbench run                                    measure smtpbench itself against its built-in sink
@@ -69,9 +69,9 @@ pub fn main() -> ExitCode {
     };
     let result = std::panic::catch_unwind(move || match cli.command {
         None => print(EXAMPLES).map(|()| Exit::Good),
-        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Run(args)) => run::run(&args),
         Some(Command::Check(args)) => check::check(&args),
-        Some(Command::Once(args)) => once::once(args),
+        Some(Command::Once(args)) => once::once(&args),
         Some(Command::Sink(args)) => sink::sink(args),
         Some(Command::Schema) => check::schema(),
     });

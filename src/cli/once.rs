@@ -25,7 +25,7 @@ pub(super) struct OnceArgs {
 }
 
 /// Runs one session of the first script and prints what was said.
-pub(super) fn once(args: OnceArgs) -> Result<Exit, Stop> {
+pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
     let scenario = args.load.scenario(args.scenario.as_deref())?;
     if scenario.target == Some(TargetUrl::Embedded) {
         say("target embedded: this talks to smtpbench's own sink, not to a server");

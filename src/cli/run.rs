@@ -50,16 +50,16 @@ pub(super) struct RunArgs {
 }
 
 /// Runs a scenario and reports.
-pub(super) fn run(args: RunArgs) -> Result<Exit, Stop> {
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let scenario = args.load.scenario(args.scenario.as_deref())?;
     announce(&scenario);
     let aim = aim(&scenario, &args.load.owned)?;
-    let mut folder = folder(&args, &scenario)?;
+    let mut folder = folder(args, &scenario)?;
     let interrupts = Interrupts::watch()?;
     let identity = args.load.identity(&scenario);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let plan = Arc::new(Plan::new(scenario, aim.target, identity, cores));
-    let learned = match before_the_load(&plan, &args) {
+    let learned = match before_the_load(&plan, args) {
         Ok(learned) => learned,
         Err(stop) => {
             folder.discard();
@@ -90,10 +90,10 @@ fn folder(args: &RunArgs, scenario: &Scenario) -> Result<ResultFolder, Stop> {
         let time = now.strftime("%Y%m%dT%H%M%SZ");
         PathBuf::from("results").join(format!("{}-{time}", scenario.name))
     });
-    ResultFolder::create(&path).map_err(cannot_write)
+    ResultFolder::create(&path).map_err(|error| cannot_write(&error))
 }
 
-fn cannot_write(error: FolderError) -> Stop {
+fn cannot_write(error: &FolderError) -> Stop {
     Stop::new(Exit::Results, error.to_string())
 }
 
@@ -258,7 +258,7 @@ impl Run {
         if self.learned.deferred {
             print("note: the preflight was deferred (4yz); the run went on")?;
         }
-        saved.map_err(cannot_write)?;
+        saved.map_err(|error| cannot_write(&error))?;
         print(&format!("\nresults: {}", folder.path().display()))?;
         Ok(exit)
     }

@@ -52,6 +52,12 @@ impl Desk {
         self.window_at(plan, now).unwrap_or(last)
     }
 
+    /// Whether `now` lies before the stage that is judged.
+    #[must_use]
+    pub fn warms_up(&self, plan: &Plan, now: Instant) -> bool {
+        !plan.stages[usize::from(self.stage_at(plan, now))].judged
+    }
+
     /// The stage in whose window `now` lies.
     #[must_use]
     pub fn window_at(&self, plan: &Plan, now: Instant) -> Option<u8> {
@@ -67,9 +73,13 @@ pub fn date_field() -> String {
 }
 
 /// Where the workers' message numbers come from.
+///
+/// The messages of a bound are `0..bound`, and the judged stage sends them. A warm-up sends others, with numbers
+/// behind the bound, so that the bound is kept whole for what is measured.
 #[derive(Debug)]
 pub struct NumberSource {
     next: AtomicU64,
+    next_of_warmup: AtomicU64,
     /// How many messages the run has; no end where there is none.
     bound: Option<u64>,
     lease: u64,
@@ -79,8 +89,13 @@ impl NumberSource {
     /// Numbers from 0 up to the bound of `plan`.
     #[must_use]
     pub fn new(plan: &Plan) -> Arc<Self> {
-        let lease = schedule::lease_size(plan.messages.unwrap_or(u64::MAX), plan.workers);
-        Arc::new(Self { next: AtomicU64::new(0), bound: plan.messages, lease })
+        let bound = plan.messages;
+        Arc::new(Self {
+            next: AtomicU64::new(0),
+            next_of_warmup: AtomicU64::new(bound.unwrap_or(0)),
+            bound,
+            lease: schedule::lease_size(bound.unwrap_or(u64::MAX), plan.workers),
+        })
     }
 
     /// The numbers that nobody has taken; none where there is no bound.
@@ -90,9 +105,12 @@ impl NumberSource {
         self.next.load(Ordering::Relaxed).min(end)..end
     }
 
-    fn take_block(&self) -> Range<u64> {
-        let start = self.next.fetch_add(self.lease, Ordering::Relaxed);
-        let end = self.bound.unwrap_or(u64::MAX);
+    fn take_block(&self, warmup: bool) -> Range<u64> {
+        let (next, end) = match self.bound {
+            Some(_) if warmup => (&self.next_of_warmup, u64::MAX),
+            bound => (&self.next, bound.unwrap_or(u64::MAX)),
+        };
+        let start = next.fetch_add(self.lease, Ordering::Relaxed);
         start.min(end)..start.saturating_add(self.lease).min(end)
     }
 }
@@ -101,6 +119,13 @@ impl NumberSource {
 #[derive(Debug)]
 pub struct Numbers {
     source: Arc<NumberSource>,
+    judged: Lease,
+    warmup: Lease,
+}
+
+/// Numbers that one worker holds.
+#[derive(Debug, Default)]
+struct Lease {
     block: Range<u64>,
     /// Numbers of transactions that ended before MAIL.
     returned: Vec<u64>,
@@ -110,36 +135,93 @@ impl Numbers {
     /// Numbers from `source`.
     #[must_use]
     pub fn new(source: Arc<NumberSource>) -> Self {
-        Self { source, block: 0..0, returned: Vec::new() }
+        Self { source, judged: Lease::default(), warmup: Lease::default() }
     }
 
-    /// The number of the next message; `None` once there is none.
-    pub fn take(&mut self) -> Option<u64> {
-        if let Some(number) = self.returned.pop() {
+    /// The number of the next message, in the warm-up or behind it; `None` once there is none.
+    pub fn take(&mut self, warmup: bool) -> Option<u64> {
+        // Without a bound one supply serves both.
+        let warmup = warmup && self.source.bound.is_some();
+        let lease = if warmup { &mut self.warmup } else { &mut self.judged };
+        if let Some(number) = lease.returned.pop() {
             return Some(number);
         }
-        if self.block.is_empty() {
-            self.block = self.source.take_block();
+        if lease.block.is_empty() {
+            lease.block = self.source.take_block(warmup);
         }
-        self.block.next()
+        lease.block.next()
     }
 
     /// Gives a number back: its message was not attempted.
     pub fn give_back(&mut self, number: u64) {
-        self.returned.push(number);
+        let warmup = self.source.bound.is_some_and(|bound| number >= bound);
+        let lease = if warmup { &mut self.warmup } else { &mut self.judged };
+        lease.returned.push(number);
     }
 
     /// Whether there is work left for a new session.
-    pub fn any_left(&mut self) -> bool {
-        self.take().map(|number| self.give_back(number)).is_some()
+    pub fn any_left(&mut self, warmup: bool) -> bool {
+        self.take(warmup).map(|number| self.give_back(number)).is_some()
     }
 
-    /// The numbers that this worker holds and has not used.
+    /// The numbers below the bound that this worker holds and has not used.
     #[must_use]
     pub fn unused(&self) -> Vec<u64> {
         if self.source.bound.is_none() {
             return Vec::new();
         }
-        self.block.clone().chain(self.returned.iter().copied()).collect()
+        self.judged.block.clone().chain(self.judged.returned.iter().copied()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(bound: Option<u64>) -> Arc<NumberSource> {
+        let (next, next_of_warmup) = (AtomicU64::new(0), AtomicU64::new(bound.unwrap_or(0)));
+        Arc::new(NumberSource { next, next_of_warmup, bound, lease: 4 })
+    }
+
+    #[test]
+    fn two_workers_use_every_number_of_a_bound_once() {
+        let source = source(Some(10));
+        let mut workers = [Numbers::new(Arc::clone(&source)), Numbers::new(Arc::clone(&source))];
+        let mut taken = Vec::new();
+        while let Some(number) = workers[taken.len() % 2].take(false) {
+            taken.push(number);
+        }
+        let rest: Vec<u64> =
+            workers.iter().flat_map(Numbers::unused).chain(source.untaken()).collect();
+        taken.extend(rest);
+        taken.sort_unstable();
+        assert_eq!(taken, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_warm_up_takes_nothing_from_the_bound() {
+        let source = source(Some(2));
+        let mut numbers = Numbers::new(Arc::clone(&source));
+        let warm = numbers.take(true).unwrap();
+        assert!(warm >= 2);
+        numbers.give_back(warm);
+        assert_eq!(numbers.take(false), Some(0));
+        numbers.give_back(0);
+        assert_eq!(
+            (numbers.take(false), numbers.take(false), numbers.take(false)),
+            (Some(0), Some(1), None)
+        );
+        assert!(numbers.any_left(true));
+        assert!(!numbers.any_left(false));
+        assert_eq!(numbers.unused(), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn without_a_bound_there_is_no_end_and_nothing_is_left_over() {
+        let source = source(None);
+        let mut numbers = Numbers::new(Arc::clone(&source));
+        assert_eq!((numbers.take(true), numbers.take(false)), (Some(0), Some(1)));
+        assert!(numbers.unused().is_empty());
+        assert!(source.untaken().is_empty());
     }
 }

@@ -141,7 +141,8 @@ async fn keep_slot(bench: Rc<Bench>, slot: Slot, mut numbers: SlotNumbers) {
     loop {
         {
             let mut desk = bench.desk.borrow_mut();
-            if desk.draining || !desk.numbers.any_left() {
+            let warmup = desk.warms_up(&bench.plan, clock::now());
+            if desk.draining || !desk.numbers.any_left(warmup) {
                 return;
             }
         }

@@ -22,17 +22,6 @@ use crate::stats::quantile::Quantile;
 /// stopped answering, or a log that nobody writes, costs resolution and not memory.
 const SPANS_MAX: usize = 8;
 
-/// Most slices a run whose length is known is cut into.
-const INTERVALS_A_RUN: u64 = 600;
-
-/// The length of an interval for a run of `length`, where that is known: at least a second, and whole seconds.
-#[must_use]
-pub fn interval_length(length: Option<Duration>) -> Duration {
-    let nanos = length.map_or(0, |length| length.as_nanos());
-    let seconds = nanos.div_ceil(u128::from(INTERVALS_A_RUN) * 1_000_000_000);
-    Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX).max(1))
-}
-
 /// The sum of all snapshots so far.
 #[derive(Debug)]
 pub struct Collector {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::collector::{Collector, Progress, interval_length};
+use super::collector::{Collector, Progress};
 use super::layout::Layout;
 use super::note::Note;
 use super::outcome::{Clock, Failure, Fate, Outcome};
@@ -332,17 +332,4 @@ fn the_log_waits_for_every_worker_but_not_for_ever() {
     let count: u64 = rest.iter().map(|span| span.series[0].1.count()).sum();
     assert_eq!(count, 58);
     assert!(rest.windows(2).all(|two| two[0].start + two[0].length <= two[1].start));
-}
-
-#[test]
-fn intervals_are_whole_seconds() {
-    let check = |length: Option<u64>, want: u64| {
-        let got = interval_length(length.map(Duration::from_secs));
-        assert_eq!(got, Duration::from_secs(want), "{length:?}");
-    };
-    check(None, 1);
-    check(Some(0), 1);
-    check(Some(600), 1);
-    check(Some(601), 2);
-    check(Some(86_400), 144);
 }

@@ -12,8 +12,8 @@ use crate::measure::tally::FateCounts;
 use crate::measure::thresholds::Unit;
 use crate::plan::{Address, Plan};
 use crate::report::RunFacts;
-use crate::report::escape::escape;
 use crate::scenario::Bound;
+use crate::smtp::text::printable;
 use crate::units::format_duration;
 
 /// Goes up with every change of a result file's format.
@@ -315,8 +315,8 @@ fn targets<'a>(plan: &'a Plan, facts: &RunFacts) -> Vec<TargetFacts<'a>> {
         name: &target.name,
         url: target.url.to_string(),
         addresses: target.addresses.iter().map(address).collect(),
-        greeting: facts.greeting.as_ref().map(|text| escape(text.as_bytes())),
-        capabilities: facts.capabilities.iter().map(|text| escape(text.as_bytes())).collect(),
+        greeting: facts.greeting.as_ref().map(|text| printable(text.as_bytes())),
+        capabilities: facts.capabilities.iter().map(|text| printable(text.as_bytes())).collect(),
     };
     plan.targets.iter().map(target).collect()
 }
@@ -381,7 +381,7 @@ fn tallies(summary: &Summary) -> Tallies<'_> {
                 enhanced_code: row.enhanced_code.as_deref(),
                 outcome: row.outcome.name(),
                 count: row.count,
-                sample_text: escape(&row.sample_text),
+                sample_text: printable(&row.sample_text),
             })
             .collect(),
         failures: summary
@@ -393,7 +393,7 @@ fn tallies(summary: &Summary) -> Tallies<'_> {
                 step: &row.step,
                 failure: row.failure.name(),
                 count: row.count,
-                detail: escape(&row.detail),
+                detail: printable(&row.detail),
             })
             .collect(),
         intervals: intervals(summary),

@@ -236,9 +236,9 @@ fn rows_are_the_known_values() {
         target,steady,all,eod,service,accepted,720,0,1007,4478,2358,3963,5927,8327,9127,9831,,,9927,3807,4163,8887,9447,9671,9903
         target,steady,all,eod,service,rejected,18,0,5004,7553,2518,5063,,,,,,,10127,5035,10071,,,,
         target,warmup,submit,eod,250,2.0.0,accepted,80,0.97561,2.0.0 queued
-        target,warmup,submit,eod,550,5.7.1,rejected,2,0.02439,5.7.1 =no\x1B[2J
+        target,warmup,submit,eod,550,5.7.1,rejected,2,0.02439,5.7.1 =no\x1b[2J
         target,steady,submit,eod,250,2.0.0,accepted,720,0.97561,2.0.0 queued
-        target,steady,submit,eod,550,5.7.1,rejected,18,0.02439,5.7.1 =no\x1B[2J
+        target,steady,submit,eod,550,5.7.1,rejected,18,0.02439,5.7.1 =no\x1b[2J
         target,steady,submit,message,offered,738,,,,
         target,steady,submit,message,not_started,0,738,0,0,0.004065
         target,steady,submit,message,attempted,738,738,1,0.995935,1
@@ -324,7 +324,7 @@ fn a_person_reads_the_verdict_first() {
         noop                      18          -          -          -  -                      over 15 min
 
         reply to         code enhanced  outcome           count    share  text of the first
-        eod               550 5.7.1     rejected             18   2.44 %  5.7.1 =no\x1B[2J
+        eod               550 5.7.1     rejected             18   2.44 %  5.7.1 =no\x1b[2J
         eod               250 2.0.0     accepted            720  97.56 %  2.0.0 queued
 
         failure of      what            fault             count  detail of the first
@@ -360,7 +360,7 @@ fn the_manifest_tells_what_was_run() {
     check("/started", "2023-11-14T22:13:20Z".into());
     check("/ended", "2023-11-14T22:13:30Z".into());
     check("/seed", 42.into());
-    check("/targets/0/greeting", "220 mx.test ESMTP\\x1B".into());
+    check("/targets/0/greeting", "220 mx.test ESMTP\\x1b".into());
     check("/targets/0/capabilities/0", "PIPELINING".into());
     check("/validity/verdict", "valid".into());
     check("/validity/accounting_closes", true.into());

@@ -10,7 +10,7 @@ use crate::measure::summary::{FailureRow, ReplyRow, StepRow, Summary};
 use crate::measure::thresholds::{ThresholdRow, Unit};
 use crate::measure::validity::Verdict;
 use crate::plan::Plan;
-use crate::report::escape::escape;
+use crate::smtp::text::printable;
 use crate::stats::share::Share;
 use crate::units::{ByteSize, Microseconds};
 
@@ -118,7 +118,7 @@ fn verdict(text: &mut Text, summary: &Summary) {
         let label = if index == 0 { "thresholds" } else { "" };
         let (paint, word) = if row.passed { (Paint::Good, "pass") } else { (Paint::Bad, "FAIL") };
         let word = text.paint(paint, word);
-        let rule = cut(&escape(row.threshold.as_bytes()), 40);
+        let rule = cut(&printable(row.threshold.as_bytes()), 40);
         text.push_line(&format!("{label:LABEL$}{word}  {rule:40} {}", threshold_value(row)));
     }
 }
@@ -253,7 +253,7 @@ fn replies(text: &mut Text, summary: &Summary) {
             row.outcome.name(),
             grouped(row.count),
             percent(row.share),
-            escape(&row.sample_text),
+            printable(&row.sample_text),
         ));
     }
     more(text, rows.len(), "replies.csv");
@@ -277,7 +277,7 @@ fn failures(text: &mut Text, summary: &Summary) {
             row.failure.name(),
             row.failure.fault().name(),
             grouped(row.count),
-            escape(&row.detail),
+            printable(&row.detail),
         ));
     }
     more(text, rows.len(), "failures.csv");

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::smtp::text::is_hidden;
+
 /// How many faults are kept; a file with more is not worth reading further.
 pub const FAULTS_MAX: usize = 100;
 
@@ -62,8 +64,7 @@ pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 pub(super) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns {
+        if is_hidden(c) {
             clean.extend(c.escape_default());
         } else {
             clean.push(c);

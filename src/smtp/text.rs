@@ -32,7 +32,7 @@ pub fn printable(bytes: &[u8]) -> String {
 }
 
 /// Characters that are not seen, or that change how their neighbours are.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

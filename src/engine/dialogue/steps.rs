@@ -207,7 +207,7 @@ impl Dialogue {
         let number = match self.transactions_left.checked_sub(1) {
             Some(left) => {
                 self.transactions_left = left;
-                desk.numbers.take()
+                desk.numbers.take(desk.warms_up(plan, now))
             }
             None => None,
         };

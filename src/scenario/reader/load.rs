@@ -189,6 +189,11 @@ impl Reader<'_> {
                 None => Place::Flag("--messages"),
             };
             self.check_each_once(&kinds, &place, flag);
+            if !load.warmup.is_zero() {
+                let message = "a warm-up would send files that `each-once` sends once".to_owned();
+                let hint = Some("take `warmup` out".to_owned());
+                self.faults.push(Fault { place, message, hint });
+            }
             kinds.iter_mut().for_each(|kind| kind.pick = Some(Pick::EachOnce));
         }
         for kind in &mut kinds {

@@ -200,6 +200,11 @@ fn each_once_binds_load_and_messages() {
     check("\"each-once\"", "[[messages]]\nfile = \"m/a.eml\"\n", &[]);
     check("\"each-once\"", "", &["4:12: `each-once` needs messages from files"]);
     check(
+        "\"each-once\"\nwarmup = \"1s\"",
+        kind,
+        &["4:12: a warm-up would send files that `each-once` sends once"],
+    );
+    check(
         "\"each-once\"",
         &format!("{kind}pick = \"random\""),
         &["8:8: `pick` contradicts messages = \"each-once\" in [load]"],
