@@ -1,0 +1,237 @@
+//! The figures of a whole run against each other, and against what the server counted.
+
+use std::fs;
+use std::path::Path;
+
+use smtpbench::behavior::{Action, Behavior, Rule, SinkVerb};
+use smtpbench::clock::Duration;
+use smtpbench::report::hlog;
+use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions};
+use tempfile::TempDir;
+
+use crate::support::program::Smtpbench;
+use crate::support::table::Table;
+
+fn sink(listen: ListenAddress, rules: Vec<Rule>) -> Sink {
+    let behavior = Behavior { rules, ..Behavior::default() };
+    let hostname = "sink.test".to_owned();
+    Sink::start(SinkOptions { listen: vec![listen], behavior, hostname, threads: 1 }).unwrap()
+}
+
+fn loopback() -> ListenAddress {
+    ListenAddress::Tcp(([127, 0, 0, 1], 0).into())
+}
+
+/// Runs `scenario` against `sink`, into `out`; what the sink counted.
+#[track_caller]
+fn run(scenario: &str, mut sink: Sink, out: &Path, codes: &[i32]) -> SinkCounts {
+    let url = match &sink.addresses()[0] {
+        ListenAddress::Tcp(address) => format!("smtp://{address}"),
+        ListenAddress::Unix(path) => format!("smtp+unix://{}", path.display()),
+    };
+    let file = out.with_extension("toml");
+    fs::write(&file, scenario).unwrap();
+    Smtpbench::new(&["run", "--quiet", "--target", &url])
+        .arg(&file)
+        .arg("--out")
+        .arg(out)
+        .run()
+        .code(codes);
+    sink.stop();
+    sink.counts()
+}
+
+const MIXED: &str = r#"
+name = "mixed"
+preflight = false
+thresholds = []
+
+[load]
+sessions = 8
+warmup = "1s"
+for = "2s"
+messages_per_session = "1..20"
+
+[recipients]
+pattern = "user{{1..100}}@recipient.test"
+per_message = "1..4"
+
+[[messages]]
+name = "small"
+size = "1KiB..8KiB"
+
+[[scripts]]
+name = "plain"
+weight = 3
+steps = '''
+hello
+transaction
+  MAIL FROM:<{{sender}}>
+  RCPT TO:<{{recipient}}>
+  DATA
+end
+QUIT
+'''
+
+[[scripts]]
+name = "pipelined"
+steps = '''
+hello
+transaction pipelined
+  MAIL FROM:<{{sender}}>
+  RCPT TO:<{{recipient}}>
+  RCPT TO:<fixed@recipient.test>
+  BDAT small chunk 1KiB
+end
+QUIT
+'''
+
+[[scripts]]
+name = "leaver"
+steps = '''
+hello
+transaction
+  MAIL FROM:<{{sender}}>
+  RCPT TO:<{{recipient}}>
+  DATA small abort at 10%..90%
+end
+'''
+"#;
+
+/// Two stages, three scripts, several recipients, chunks, resets: every book has to agree with every other.
+#[test]
+fn the_files_of_a_run_agree_with_each_other_and_with_the_sink() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let counts = run(MIXED, sink(loopback(), Vec::new()), &out, &[0]);
+    let outcomes = Table::read(&out, "outcomes.csv");
+    let accepted = [("unit", "message"), ("outcome", "accepted")];
+    assert!(outcomes.sum("count", &accepted) > 100, "{outcomes}");
+    assert_eq!(outcomes.sum("count", &accepted), counts.messages, "{outcomes}");
+    let recipients = [("unit", "recipient"), ("outcome", "accepted")];
+    assert_eq!(outcomes.sum("count", &recipients), counts.recipients, "{outcomes}");
+    assert!(outcomes.sum("count", &[("unit", "message"), ("outcome", "abandoned")]) > 0);
+
+    let intervals = Table::read(&out, "intervals.csv");
+    for (column, outcome) in [("started", "attempted"), ("accepted", "accepted")] {
+        let wanted = [("unit", "message"), ("outcome", outcome)];
+        assert_eq!(intervals.sum(column, &[]), outcomes.sum("count", &wanted), "{intervals}");
+    }
+
+    let latency = Table::read(&out, "latency.csv");
+    let eod = [("step", "eod"), ("outcome", "accepted"), ("script", "all")];
+    assert_eq!(latency.sum("count", &eod), counts.messages, "{latency}");
+    let replies = Table::read(&out, "replies.csv");
+    let eod = [("step", "eod"), ("outcome", "accepted")];
+    assert_eq!(replies.sum("count", &eod), counts.messages, "{replies}");
+    the_log_adds_up(&out, &latency);
+}
+
+/// The histogram log, read back, has the counts and the maxima of latency.csv.
+#[track_caller]
+fn the_log_adds_up(out: &Path, latency: &Table) {
+    let log = fs::read(out.join("histograms.hlog")).unwrap();
+    let lines = hlog::read_hlog(&log).unwrap();
+    assert!(lines.len() > 20, "several intervals of several steps");
+    for (tag, histogram) in hlog::add_up(&lines) {
+        let fields: Vec<(&str, &str)> =
+            tag.split('|').map(|field| field.split_once('=').unwrap()).collect();
+        assert_eq!(latency.sum("count", &fields), histogram.count(), "{tag}");
+        let max = histogram.max().map(|us| us.to_string()).unwrap_or_default();
+        assert_eq!(latency.cells("us_max", &fields), [max], "{tag}");
+    }
+}
+
+/// A refusal in the middle of the books: what the sink refused is refused here, and nowhere among the accepted.
+#[test]
+fn what_the_sink_refuses_is_counted_as_refused() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let action = Action::Reply { code: 451, text: "4.3.0 later".to_owned() };
+    let rules = vec![Rule { verb: SinkVerb::Eod, action }];
+    let scenario = "name = \"x\"\nthresholds = []\n[load]\nsessions = 4\nmessages = 200\n";
+    let counts = run(scenario, sink(loopback(), rules), &out, &[0]);
+    assert_eq!((counts.messages, counts.refused_messages), (0, 200));
+    let outcomes = Table::read(&out, "outcomes.csv");
+    assert_eq!(outcomes.sum("count", &[("unit", "message"), ("outcome", "deferred")]), 200);
+    assert_eq!(outcomes.sum("count", &[("unit", "message"), ("outcome", "accepted")]), 0);
+    let latency = Table::read(&out, "latency.csv");
+    let accepted = latency.sum("count", &[("step", "eod"), ("outcome", "accepted")]);
+    assert_eq!(accepted, 0, "{latency}");
+}
+
+/// A bound is kept to the message, and the warm-up takes nothing from it.
+#[test]
+fn a_bound_is_exact_and_the_warm_up_is_beside_it() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let scenario = "name = \"x\"\n[load]\nsessions = 7\nwarmup = \"500ms\"\nmessages = 333\nmessages_per_session = \"1..9\"\n";
+    let counts = run(scenario, sink(loopback(), Vec::new()), &out, &[0]);
+    let outcomes = Table::read(&out, "outcomes.csv");
+    let of = |stage| {
+        let wanted = [("unit", "message"), ("outcome", "accepted"), ("stage", stage)];
+        outcomes.sum("count", &wanted)
+    };
+    assert_eq!(of("main"), 333, "{outcomes}");
+    assert!(of("warmup") > 0, "{outcomes}");
+    assert_eq!(of("main") + of("warmup"), counts.messages);
+}
+
+/// A planted delay is found where it was planted, and nowhere else.
+#[test]
+fn a_delay_is_found_at_its_step() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let action = Action::Delay(Duration::from_millis(50));
+    let rules = vec![Rule { verb: SinkVerb::Rcpt, action }];
+    let scenario = "name = \"x\"\n[load]\nsessions = 2\nfor = \"2s\"\n";
+    run(scenario, sink(loopback(), rules), &out, &[0]);
+    let latency = Table::read(&out, "latency.csv");
+    let min = |step: &str| -> u64 {
+        let wanted = [("step", step), ("script", "all"), ("outcome", "accepted")];
+        latency.cells("us_min", &wanted)[0].parse().unwrap()
+    };
+    assert!((49_900..60_000).contains(&min("rcpt")), "{latency}");
+    for step in ["mail", "data", "upload", "eod"] {
+        assert!(min(step) < 40_000, "{step}\n{latency}");
+    }
+}
+
+#[test]
+fn unix_sockets_and_ipv6_are_targets_like_any_other() {
+    let folder = TempDir::new().unwrap();
+    let path = ListenAddress::Unix(folder.path().join("sink.sock"));
+    let v6 = ListenAddress::Tcp("[::1]:0".parse().unwrap());
+    for (index, listen) in [path, v6].into_iter().enumerate() {
+        let out = folder.path().join(format!("out{index}"));
+        let scenario = "name = \"x\"\n[load]\nsessions = 3\nmessages = 50\n";
+        assert_eq!(run(scenario, sink(listen, Vec::new()), &out, &[0]).messages, 50);
+    }
+}
+
+/// The same seed sends the same messages: every envelope and every size, whatever the order.
+#[test]
+fn the_same_seed_sends_the_same_mail() {
+    let folder = TempDir::new().unwrap();
+    let scenario = r#"
+name = "x"
+seed = 7
+[load]
+sessions = 3
+messages = 100
+[recipients]
+pattern = "user{{1..100000}}@{{domain}}"
+domains = { "a.test" = 1, "b.test" = 2 }
+per_message = "1..5"
+[[messages]]
+size = { p50 = "2KiB", p99 = "40KiB" }
+"#;
+    let counts: Vec<SinkCounts> = (0..2)
+        .map(|index| {
+            let out = folder.path().join(format!("out{index}"));
+            run(scenario, sink(loopback(), Vec::new()), &out, &[0])
+        })
+        .collect();
+    assert_eq!((counts[0].recipients, counts[0].bytes), (counts[1].recipients, counts[1].bytes));
+    assert!(counts[0].recipients > 150);
+}
