@@ -3,6 +3,7 @@
 //! All of it is a pure function of the seed and the number of the message, so a message is the same for every
 //! target, worker and shard. Bodies are rendered before the run and shared.
 
+pub mod filler;
 pub mod render;
 pub mod seed;
 pub mod template;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use rand::distr::Distribution;
 use rand_distr::LogNormal;
 
+use super::filler::Filler;
 use super::seed::{self, Purpose, choice};
 use super::template::{Template, Value};
 use super::{
@@ -46,13 +47,6 @@ pub enum Body {
     Filler(Filler),
     /// A file of the kind.
     File { kind: usize, file: usize },
-}
-
-/// A generated text of an exact length that ends in CRLF and has no line that begins with a dot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filler {
-    /// Bytes in all, its last CRLF included; 0 or at least 2.
-    pub bytes: u64,
 }
 
 impl Mail {
@@ -181,7 +175,7 @@ impl Mail {
     }
 }
 
-fn as_index(offset: u64) -> usize {
+pub(super) fn as_index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
@@ -349,51 +343,8 @@ pub fn uniform_value(seed: u64, number: u64, low: u64, high: u64, draw: u32) -> 
     seed::uniform(low..=high, choice(seed, Purpose::Uniform, number, u64::from(draw)))
 }
 
-/// Bytes of one line of filler, its CRLF included.
-const FILLER_LINE: usize = 76;
-/// Lines of filler that are kept; longer texts repeat them.
-const FILLER_LINES: usize = 864;
-
-/// The lines that generated texts are cut from: 64 KiB, made once.
-static FILLER: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| {
-    let words = "the quick generator writes plain words so that no filter and no line end gets in the way of the clock ";
-    let mut letters = words.bytes().cycle();
-    let mut text = Vec::with_capacity(FILLER_LINE * FILLER_LINES);
-    for _ in 0..FILLER_LINES {
-        text.extend(letters.by_ref().take(FILLER_LINE - 2));
-        text.extend_from_slice(b"\r\n");
-    }
-    text
-});
-
-impl Filler {
-    fn slices<'a>(self, range: Range<u64>, slices: &mut [IoSlice<'a>]) -> usize {
-        let text: &'static [u8] = &FILLER;
-        let length = text.len() as u64;
-        let words = self.bytes.saturating_sub(2);
-        // A text cut between CR and LF would leave a bare CR: such a length starts one byte later in the filler.
-        let phase = u64::from(words % FILLER_LINE as u64 == FILLER_LINE as u64 - 1);
-        let (mut at, mut count) = (range.start, 0);
-        while at < range.end && count < slices.len() {
-            let bytes = if at >= words {
-                &b"\r\n"[as_index(at - words)..as_index(range.end - words)]
-            } else {
-                let from = as_index((at + phase) % length);
-                let take = (text.len() - from).min(as_index(range.end.min(words) - at));
-                &text[from..from + take]
-            };
-            slices[count] = IoSlice::new(bytes);
-            count += 1;
-            at += bytes.len() as u64;
-        }
-        count
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::super::template::Part;
     use super::*;
 
@@ -510,24 +461,5 @@ mod tests {
         let mut domain = Vec::new();
         mail.put_domain(&identity(), 5, 0, &mut domain);
         assert_eq!(domain, b"recipient.test");
-    }
-
-    proptest! {
-        #[test]
-        fn filler_is_lines_whatever_its_length(bytes in 2..200_000_u64, cut in 0..200_000_u64) {
-            let filler = Filler { bytes };
-            let cut = cut.min(bytes);
-            let mut text = Vec::new();
-            for range in [0..cut, cut..bytes] {
-                let mut slices = [IoSlice::new(&[]); 64];
-                let count = filler.slices(range, &mut slices);
-                slices[..count].iter().for_each(|slice| text.extend_from_slice(slice));
-            }
-            prop_assert_eq!(text.len() as u64, bytes);
-            prop_assert!(text.ends_with(b"\r\n"));
-            let bare = text.windows(2).any(|w| (w[0] == b'\r') != (w[1] == b'\n'));
-            prop_assert!(!bare, "a bare CR or LF");
-            prop_assert!(!text.windows(3).any(|w| w == b"\r\n."));
-        }
     }
 }
