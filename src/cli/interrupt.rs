@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::exit::{Exit, Stop};
 use crate::engine::worker::Control;
@@ -16,6 +17,7 @@ struct Heard {
     count: AtomicU64,
     control: Mutex<Option<Arc<Control>>>,
     changed: Condvar,
+    told: Notify,
 }
 
 /// Signals that ask for an end. The first drains, the second cuts.
@@ -71,6 +73,13 @@ impl Interrupts {
         }
     }
 
+    /// Ends with the first; one waits at a time.
+    pub(super) async fn first(&self) {
+        while self.heard().is_none() {
+            self.0.told.notified().await;
+        }
+    }
+
     /// The code of the first signal, if there was one.
     pub(super) fn heard(&self) -> Option<Exit> {
         [Exit::Interrupted, Exit::Terminated]
@@ -86,6 +95,7 @@ impl Heard {
         self.count.fetch_add(1, Ordering::SeqCst);
         self.pass(place.as_deref());
         self.changed.notify_all();
+        self.told.notify_one();
     }
 
     fn pass(&self, control: Option<&Control>) {

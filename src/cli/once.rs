@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
+use super::interrupt::Interrupts;
 use super::target::aim;
 use super::{preflight, print, say};
 use crate::engine::single;
@@ -33,9 +34,13 @@ pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
     let aim = aim(&scenario, &args.load.owned)?;
     let identity = args.load.identity(&scenario);
     let plan = Plan::new(scenario, aim.target, identity, 1);
-    preflight::wait(&plan, args.load.wait)?;
-    let single = single::run(&plan, args.transactions)
+    let interrupts = Interrupts::watch()?;
+    preflight::wait(&plan, args.load.wait, &interrupts)?;
+    let single = single::run(&plan, args.transactions, interrupts.first())
         .map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))?;
+    let Some(single) = single else {
+        return Ok(interrupts.heard().unwrap_or(Exit::Interrupted));
+    };
     print(single.transcript.render().trim_end())?;
     Ok(if single.succeeded() { Exit::Good } else { Exit::Unreachable })
 }

@@ -4,6 +4,7 @@
 use std::thread;
 
 use super::exit::{Exit, Stop};
+use super::interrupt::Interrupts;
 use super::say;
 use crate::clock::{self, Duration};
 use crate::engine::single::{self, Single};
@@ -25,7 +26,11 @@ pub(super) struct Learned {
 ///
 /// # Errors
 /// [`Exit::Unreachable`] when it never came.
-pub(super) fn wait(plan: &Plan, patience: Option<Duration>) -> Result<(), Stop> {
+pub(super) fn wait(
+    plan: &Plan,
+    patience: Option<Duration>,
+    interrupts: &Interrupts,
+) -> Result<(), Stop> {
     let Some(patience) = patience else { return Ok(()) };
     let began = clock::now();
     let mut said = false;
@@ -34,7 +39,7 @@ pub(super) fn wait(plan: &Plan, patience: Option<Duration>) -> Result<(), Stop> 
         let mut plan = with_script(plan, Script::greeting());
         plan.scenario.timeouts.step = left.max(Duration::from_millis(100));
         plan.scenario.timeouts.by_step.clear();
-        if run(&plan)?.succeeded() {
+        if run(&plan, interrupts)?.succeeded() {
             return Ok(());
         }
         if left.is_zero() {
@@ -57,10 +62,10 @@ pub(super) fn wait(plan: &Plan, patience: Option<Duration>) -> Result<(), Stop> 
 ///
 /// # Errors
 /// [`Exit::Unreachable`] with the transcript, when the target cannot be reached or refuses for good.
-pub(super) fn preflight(plan: &Plan) -> Result<Learned, Stop> {
+pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned, Stop> {
     let scripts = &plan.scenario.scripts;
     let script = scripts.iter().find(|script| script.has_transaction()).unwrap_or(&scripts[0]);
-    let single = run(&with_script(plan, script.preflight()))?;
+    let single = run(&with_script(plan, script.preflight()), interrupts)?;
     let learned = Learned {
         greeting: single.transcript.greeting(),
         capabilities: single.transcript.capabilities(),
@@ -93,6 +98,11 @@ fn with_script(plan: &Plan, script: Script) -> Plan {
     plan
 }
 
-fn run(plan: &Plan) -> Result<Single, Stop> {
-    single::run(plan, 1).map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))
+fn run(plan: &Plan, interrupts: &Interrupts) -> Result<Single, Stop> {
+    single::run(plan, 1, interrupts.first())
+        .map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))?
+        .ok_or_else(|| {
+            let exit = interrupts.heard().unwrap_or(Exit::Interrupted);
+            Stop::new(exit, "interrupted before the load: nothing was measured")
+        })
 }

@@ -59,7 +59,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let identity = args.load.identity(&scenario);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let plan = Arc::new(Plan::new(scenario, aim.target, identity, cores));
-    let learned = match before_the_load(&plan, args) {
+    let learned = match before_the_load(&plan, args, &interrupts) {
         Ok(learned) => learned,
         Err(stop) => {
             folder.discard();
@@ -98,7 +98,7 @@ fn cannot_write(error: &FolderError) -> Stop {
 }
 
 /// What must hold before load goes out: marks where mail leaves the machine, a target that greets and takes mail.
-fn before_the_load(plan: &Plan, args: &RunArgs) -> Result<Learned, Stop> {
+fn before_the_load(plan: &Plan, args: &RunArgs, interrupts: &Interrupts) -> Result<Learned, Stop> {
     let target = &plan.targets[0];
     let unmarked = plan
         .scenario
@@ -119,8 +119,11 @@ fn before_the_load(plan: &Plan, args: &RunArgs) -> Result<Learned, Stop> {
             ),
         ));
     }
-    preflight::wait(plan, args.load.wait)?;
-    if plan.scenario.preflight { preflight::preflight(plan) } else { Ok(Learned::default()) }
+    preflight::wait(plan, args.load.wait, interrupts)?;
+    match plan.scenario.preflight {
+        true => preflight::preflight(plan, interrupts),
+        false => Ok(Learned::default()),
+    }
 }
 
 /// Raises the limit on open files; what is wanted and allowed, where that is too few.
@@ -220,11 +223,15 @@ impl Run {
         let planned_end = plan.stages.last().and_then(|stage| stage.end);
         let all_sent = plan.messages.is_some() && ending.messages_not_started == 0;
         let interrupted = self.interrupts.heard().is_some();
-        let window_end = match planned_end {
-            Some(end) if !all_sent => end.min(finished_at),
-            // A run that its work ended is as long as that took.
-            _ => ending.last_ended.map_or(finished_at, since_start).min(finished_at),
-        };
+        // A run that its work ended is as long as that took.
+        let by_work = ending.last_ended.map_or(finished_at, since_start);
+        let window_end = match (planned_end, ending.drained_since) {
+            (_, Some(drained)) if interrupted => since_start(drained),
+            (Some(end), _) if all_sent => by_work.min(end),
+            (Some(end), _) => end,
+            (None, _) => by_work,
+        }
+        .min(finished_at);
         EndOfRun {
             state: if interrupted { RunState::Interrupted } else { RunState::Finished },
             planned_messages: plan.messages,

@@ -49,7 +49,7 @@ impl Desk {
     #[must_use]
     pub fn stage_at(&self, plan: &Plan, now: Instant) -> u8 {
         let last = u8::try_from(plan.stages.len() - 1).unwrap_or(u8::MAX);
-        self.window_at(plan, now).unwrap_or(last)
+        self.planned_stage(plan, now).unwrap_or(last)
     }
 
     /// Whether `now` lies before the stage that is judged.
@@ -58,9 +58,13 @@ impl Desk {
         !plan.stages[usize::from(self.stage_at(plan, now))].judged
     }
 
-    /// The stage in whose window `now` lies.
+    /// The stage in whose window `now` lies: none once the run drains, whoever ended it.
     #[must_use]
     pub fn window_at(&self, plan: &Plan, now: Instant) -> Option<u8> {
+        self.planned_stage(plan, now).filter(|_| !self.draining)
+    }
+
+    fn planned_stage(&self, plan: &Plan, now: Instant) -> Option<u8> {
         let offset = now.saturating_duration_since(self.started);
         schedule::stage_at(&plan.stages, offset).and_then(|stage| u8::try_from(stage).ok())
     }

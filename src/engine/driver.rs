@@ -8,7 +8,6 @@ use std::future::{Future, poll_fn};
 use std::io::IoSlice;
 use std::ops::Range;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
@@ -79,9 +78,10 @@ pub struct SessionRun<'a> {
 }
 
 impl SessionRun<'_> {
-    /// Runs it to its end. What became of it is in the dialogue and in the recorder.
-    pub async fn run(&mut self, address: &Address) {
-        let Some(mut stream) = self.connect(address).await else { return };
+    /// Runs it to its end, against the first of `addresses` that takes a connection, beginning with number `first`.
+    /// What became of it is in the dialogue and in the recorder.
+    pub async fn run(&mut self, addresses: &[Address], first: usize) {
+        let Some(mut stream) = self.connect(addresses, first).await else { return };
         loop {
             let action = self.with_dialogue(|dialogue, plan, desk, now| {
                 desk.out.clear();
@@ -90,7 +90,7 @@ impl SessionRun<'_> {
             match action {
                 Action::Read => self.read(&mut stream).await,
                 Action::Write(part) => self.write(&mut stream, part).await,
-                Action::Sleep(length) => self.sleep(length).await,
+                Action::Sleep(length) => self.sleep(&mut stream, length).await,
                 Action::Close { reset } => {
                     if reset {
                         stream.reset_on_close();
@@ -126,33 +126,57 @@ impl SessionRun<'_> {
         });
     }
 
-    async fn connect(&mut self, address: &Address) -> Option<Stream> {
+    async fn connect(&mut self, addresses: &[Address], first: usize) -> Option<Stream> {
         let limit = self.bench.plan.scenario.timeouts.limit(StepId::CONNECT);
         self.with_dialogue(|dialogue, plan, desk, now| dialogue.start(plan, desk, now));
-        let (failure, detail) = match tokio::time::timeout(limit, connect::connect(address)).await {
-            Ok(Ok(stream)) => {
-                self.note(|| format!("connected to {address}"));
-                self.with_dialogue(|dialogue, plan, desk, now| dialogue.connected(plan, desk, now));
-                return Some(stream);
+        let mut last = (Failure::Internal, "the target has no address".to_owned());
+        for turn in 0..addresses.len() {
+            let address = &addresses[(first + turn) % addresses.len()];
+            last = match tokio::time::timeout(limit, connect::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    self.note(|| format!("connected to {address}"));
+                    self.with_dialogue(|dialogue, plan, desk, now| {
+                        dialogue.connected(plan, desk, now);
+                    });
+                    return Some(stream);
+                }
+                Ok(Err(error)) => (connect::classify(&error), error.to_string()),
+                Err(_) => (Failure::TimedOut, String::new()),
+            };
+            self.note(|| format!("no connection to {address}: {} {}", last.0.name(), last.1));
+            // A name often has an address that nobody listens on, such as ::1 beside 127.0.0.1.
+            if !matches!(last.0, Failure::Refused | Failure::Unreachable | Failure::TimedOut) {
+                break;
             }
-            Ok(Err(error)) => (connect::classify(&error), error.to_string()),
-            Err(_) => (Failure::TimedOut, String::new()),
-        };
-        self.note(|| format!("no connection to {address}: {} {detail}", failure.name()));
+        }
+        let (failure, detail) = last;
         self.with_dialogue(|dialogue, _, desk, now| {
             dialogue.not_connected(desk, now, failure, &detail);
         });
         None
     }
 
-    async fn sleep(&self, length: Duration) {
-        if self.dialogue.borrow().has_message() {
-            // A transaction under way is what the drain is for: its pauses are as long as the script says.
-            return tokio::time::sleep(length).await;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(length) => {}
-            () = self.bench.draining.notified() => {}
+    /// Waits, and listens meanwhile: a server that hangs up in a pause did so then, not at the next command.
+    async fn sleep(&mut self, stream: &mut Stream, length: Duration) {
+        // A transaction under way is what the drain is for: its pauses are as long as the script says.
+        let whole = self.dialogue.borrow().has_message();
+        let (bench, dialogue, transcript) = (self.bench, self.dialogue, self.transcript);
+        let input = poll_fn(|cx| {
+            loop {
+                match poll_input(bench, dialogue, transcript, stream, cx) {
+                    Poll::Ready(Ok(())) if !dialogue.borrow().is_over() => {}
+                    Poll::Ready(end) => return Poll::Ready(end),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        let end = tokio::select! {
+            () = tokio::time::sleep(length) => Ok(()),
+            () = bench.draining.notified(), if !whole => Ok(()),
+            end = input => end,
+        };
+        if let Err((failure, detail)) = end {
+            self.fail(failure, &detail);
         }
     }
 
@@ -198,10 +222,11 @@ impl SessionRun<'_> {
         let mut deadline = None;
         let (dialogue, transcript) = (self.dialogue, self.transcript);
         let timer = &mut *self.timer;
-        let result: Result<(), Option<(Failure, String)>> = poll_fn(|cx| {
+        // Whether all went out; not where what was read meanwhile ended the session.
+        let result: Result<bool, Option<(Failure, String)>> = poll_fn(|cx| {
             loop {
                 match outgoing.poll(&bench.plan, &bench.desk, stream, cx) {
-                    Poll::Ready(Ok(true)) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Ok(true)) => return Poll::Ready(Ok(true)),
                     Poll::Ready(Ok(false)) => deadline = None,
                     Poll::Ready(Err(error)) => {
                         // What the peer said before it closed may still be there to read.
@@ -209,7 +234,7 @@ impl SessionRun<'_> {
                             poll_input(bench, dialogue, transcript, stream, cx)
                         {
                             if dialogue.borrow().is_over() {
-                                return Poll::Ready(Ok(()));
+                                return Poll::Ready(Ok(false));
                             }
                         }
                         let failure = connect::classify(&error);
@@ -221,7 +246,7 @@ impl SessionRun<'_> {
             // The peer may answer before it has read everything; what it says must not fill the buffers between us.
             while let Poll::Ready(end) = poll_input(bench, dialogue, transcript, stream, cx) {
                 match end {
-                    Ok(()) if dialogue.borrow().is_over() => return Poll::Ready(Ok(())),
+                    Ok(()) if dialogue.borrow().is_over() => return Poll::Ready(Ok(false)),
                     Ok(()) => {}
                     Err(end) => return Poll::Ready(Err(Some(end))),
                 }
@@ -232,8 +257,13 @@ impl SessionRun<'_> {
         })
         .await;
         match result {
-            Ok(()) => {
+            Ok(true) => {
                 self.with_dialogue(|dialogue, plan, desk, now| dialogue.written(plan, desk, now));
+            }
+            Ok(false) => {
+                self.with_dialogue(|dialogue, plan, desk, now| {
+                    dialogue.not_written(plan, desk, now);
+                });
             }
             Err(Some((failure, detail))) => self.fail(failure, &detail),
             Err(None) => self.time_out(),
@@ -379,6 +409,3 @@ fn transcribe(plan: &Plan, desk: &Desk, part: Option<&UploadPart>, transcript: &
         }
     }
 }
-
-/// Shares a [`Bench`] among the sessions of one worker.
-pub type SharedBench = Rc<Bench>;

@@ -31,6 +31,8 @@ pub struct Ending {
     pub workers_lost: Vec<String>,
     /// When the last message ended.
     pub last_ended: Option<Instant>,
+    /// When the first worker stopped starting transactions, other than for want of work.
+    pub drained_since: Option<Instant>,
     /// Messages of the plan that were not started.
     pub messages_not_started: u64,
     /// Their recipients, as the first script with a transaction would have had them.
@@ -42,7 +44,7 @@ pub struct Ending {
 pub struct Engine {
     plan: Arc<Plan>,
     numbers: Arc<NumberSource>,
-    threads: Vec<thread::JoinHandle<std::io::Result<WorkerReport>>>,
+    threads: Vec<(usize, thread::JoinHandle<std::io::Result<WorkerReport>>)>,
     lost: Vec<String>,
 }
 
@@ -70,7 +72,7 @@ impl Engine {
             };
             let name = format!("worker-{index}");
             match thread::Builder::new().name(name).spawn(move || worker::run(assignment)) {
-                Ok(thread) => threads.push(thread),
+                Ok(thread) => threads.push((index, thread)),
                 Err(error) => lost.push(format!("worker {index} did not start: {error}")),
             }
         }
@@ -82,11 +84,13 @@ impl Engine {
     pub fn finish(self) -> Ending {
         let mut ending = Ending { workers_lost: self.lost, ..Ending::default() };
         let mut unstarted = Vec::new();
-        for (index, thread) in self.threads.into_iter().enumerate() {
+        for (index, thread) in self.threads {
             match thread.join() {
                 Ok(Ok(report)) => {
                     ending.worker_cpu.push(report.cpu);
                     ending.last_ended = ending.last_ended.max(report.last_ended);
+                    ending.drained_since =
+                        [ending.drained_since, report.drained_since].into_iter().flatten().min();
                     unstarted.extend(report.unused);
                 }
                 Ok(Err(error)) => ending.workers_lost.push(format!("worker {index}: {error}")),

@@ -37,18 +37,28 @@ impl Single {
 /// How often a target that does not greet is tried again.
 pub const RETRY_WAIT: Duration = Duration::from_millis(200);
 
-/// Runs one session of the plan's first script against the first address. `messages` bounds its transactions.
+/// Runs one session of the plan's first script. `messages` bounds its transactions; `None` where `cancelled` came
+/// first.
 ///
 /// # Errors
 /// When no event loop can be made.
-pub fn run(plan: &Plan, messages: u64) -> std::io::Result<Single> {
+pub fn run(
+    plan: &Plan,
+    messages: u64,
+    cancelled: impl Future<Output = ()>,
+) -> std::io::Result<Option<Single>> {
     let mut plan = plan.clone();
     plan.messages = Some(messages);
     plan.workers = 1;
     plan.scenario.scripts.truncate(1);
     let plan = Arc::new(plan);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(session(&plan)))
+    Ok(runtime.block_on(async {
+        tokio::select! {
+            single = session(&plan) => Some(single),
+            () = cancelled => None,
+        }
+    }))
 }
 
 async fn session(plan: &Arc<Plan>) -> Single {
@@ -72,7 +82,7 @@ async fn session(plan: &Arc<Plan>) -> Single {
         timer: &mut timer,
         transcript: Some(&transcript),
     };
-    run.run(&plan.targets[0].addresses[0]).await;
+    run.run(&plan.targets[0].addresses, 0).await;
     let dialogue = dialogue.into_inner();
     Single {
         transcript: transcript.into_inner(),

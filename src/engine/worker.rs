@@ -73,6 +73,8 @@ pub struct WorkerReport {
     pub unused: Vec<u64>,
     /// When its last message ended.
     pub last_ended: Option<Instant>,
+    /// When it stopped starting transactions, other than for want of work.
+    pub drained_since: Option<Instant>,
 }
 
 /// Runs a worker to the end of its sessions.
@@ -81,18 +83,20 @@ pub struct WorkerReport {
 /// When its event loop cannot be made.
 pub fn run(assignment: Assignment) -> std::io::Result<WorkerReport> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let cpu_before = clock::thread_cpu();
-    let began = clock::now();
-    let (unused, last_ended) = LocalSet::new().block_on(&runtime, work(assignment));
-    let cpu = (clock::thread_cpu() - cpu_before).as_secs_f64();
+    Ok(LocalSet::new().block_on(&runtime, work(assignment)))
+}
+
+/// Processor time of this thread over time, since its load began.
+fn cpu_share(began: Instant) -> f64 {
     let wall = clock::now().saturating_duration_since(began).as_secs_f64();
-    Ok(WorkerReport { cpu: if wall > 0.0 { cpu / wall } else { 0.0 }, unused, last_ended })
+    if wall > 0.0 { clock::thread_cpu().as_secs_f64() / wall } else { 0.0 }
 }
 
 /// A place for one session at a time; which one is in it is seen here when the run is cut.
 type Slot = Rc<RefCell<Dialogue>>;
 
-async fn work(assignment: Assignment) -> (Vec<u64>, Option<Instant>) {
+async fn work(assignment: Assignment) -> WorkerReport {
+    let began = clock::now();
     let Assignment { index, plan, layout, numbers, started, .. } = &assignment;
     let recorder = Recorder::new(Arc::clone(layout), *index, *started, plan.interval);
     let bench = Rc::new(Bench {
@@ -115,16 +119,29 @@ async fn work(assignment: Assignment) -> (Vec<u64>, Option<Instant>) {
             SlotNumbers { slot, next: slot, step: sessions },
         ));
     }
-    watch(&assignment, &bench, &slots, &mut tasks).await;
+    let watched = watch(&assignment, &bench, &slots, &mut tasks, began).await;
     let now = clock::now();
     let mut desk = bench.desk.borrow_mut();
     for slot in &slots {
-        slot.borrow_mut().cut(plan, &mut desk, now);
+        slot.borrow_mut().cut(plan, &mut desk, now, watched.late);
     }
     let last = desk.recorder.finish(now);
     // The collector is gone only when the run is being torn down.
     let _ = assignment.snapshots.send(last);
-    (desk.numbers.unused(), desk.last_ended)
+    WorkerReport {
+        cpu: watched.cpu,
+        unused: desk.numbers.unused(),
+        last_ended: desk.last_ended,
+        drained_since: watched.drained_since,
+    }
+}
+
+/// How the load of a worker ended.
+struct Watched {
+    cpu: f64,
+    drained_since: Option<Instant>,
+    /// At the drain limit.
+    late: bool,
 }
 
 /// Session numbers of one slot: no two slots share one.
@@ -152,10 +169,12 @@ async fn keep_slot(bench: Rc<Bench>, slot: Slot, mut numbers: SlotNumbers) {
         let rows = rows_of(plan, numbers.slot, number);
         *slot.borrow_mut() = Dialogue::new(plan, number, rows, clock::now());
         let addresses = &plan.targets[0].addresses;
-        let address = &addresses[usize::try_from(number).unwrap_or(0) % addresses.len()];
+        // Slots begin with different addresses and go round, each in its own turn.
+        let turn = numbers.slot + number / numbers.step.max(1);
+        let first = usize::try_from(turn).unwrap_or(0) % addresses.len();
         let mut session =
             SessionRun { bench: &bench, dialogue: &slot, timer: &mut timer, transcript: None };
-        session.run(address).await;
+        session.run(addresses, first).await;
         fruitless = if slot.borrow().was_fruitful() { 0 } else { fruitless + 1 };
         let wait = schedule::restart_wait(fruitless);
         if !wait.is_zero() {
@@ -176,16 +195,23 @@ async fn watch(
     bench: &Bench,
     slots: &[Slot],
     tasks: &mut tokio::task::JoinSet<()>,
-) {
+    began: Instant,
+) -> Watched {
     let Assignment { plan, control, started, snapshots, .. } = assignment;
     let end = plan.stages.last().and_then(|stage| stage.end).map(|end| *started + end);
     let mut drained_since: Option<Instant> = None;
+    let mut idle_since: Option<Instant> = None;
+    // The share of the load's own time: a long drain would hide a worker that had none left.
+    let mut cpu = None;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             ended = tasks.join_next() => match ended {
-                None => return,
+                None => {
+                    let cpu = cpu.unwrap_or_else(|| cpu_share(began));
+                    return Watched { cpu, drained_since, late: false };
+                }
                 Some(Ok(())) => continue,
                 // A bug of ours: the worker is lost, and the run says so.
                 Some(Err(error)) => match error.try_into_panic() {
@@ -206,14 +232,22 @@ async fn watch(
         }
         if drained_since.is_none() && (control.drains() || end.is_some_and(|end| now >= end)) {
             drained_since = Some(now);
+            cpu = Some(cpu_share(began));
             bench.desk.borrow_mut().draining = true;
             bench.draining.notify_waiters();
         }
         let Some(since) = drained_since else { continue };
-        let waited = now.saturating_duration_since(since);
-        let idle = || !slots.iter().any(|slot| slot.borrow().has_message());
-        if control.cuts() || waited >= plan.scenario.load.drain || (waited >= FAREWELL && idle()) {
-            return;
+        let late = now.saturating_duration_since(since) >= plan.scenario.load.drain;
+        if slots.iter().any(|slot| slot.borrow().has_message()) {
+            idle_since = None;
+        } else {
+            idle_since.get_or_insert(now);
+        }
+        let farewell_over =
+            idle_since.is_some_and(|idle| now.saturating_duration_since(idle) >= FAREWELL);
+        if control.cuts() || late || farewell_over {
+            let cpu = cpu.unwrap_or_else(|| cpu_share(began));
+            return Watched { cpu, drained_since, late: late && !control.cuts() };
         }
     }
 }

@@ -327,11 +327,12 @@ fn intervals(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Vec<Interval
         let ends = (begins + slice).min(end.finished_at);
         for (stage, planned) in layout.stage_indices().zip(&plan.stages) {
             let window_end = planned.end.unwrap_or(end.window_end).min(end.finished_at);
-            let (counts, covered) = match collector.rows.at(row, stage) {
-                Some(counts) => (counts, ends.saturating_sub(begins.max(planned.start))),
-                None if begins < window_end && ends > planned.start => {
-                    (&idle, ends - begins.max(planned.start))
-                }
+            // A slice that a stage has only in part is divided by that part; behind its end there is no rate.
+            let within = ends.min(planned.end.unwrap_or(ends));
+            let covered = within.saturating_sub(begins.max(planned.start));
+            let counts = match collector.rows.at(row, stage) {
+                Some(counts) => counts,
+                None if begins < window_end && ends > planned.start => &idle,
                 None => continue,
             };
             let open_sessions = u64::try_from(open).unwrap_or(0);

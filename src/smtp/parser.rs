@@ -73,22 +73,10 @@ impl ReplyParser {
         }
     }
 
-    /// Whether part of a reply has come.
-    #[must_use]
-    pub fn is_inside(&self) -> bool {
-        !self.complete && !self.raw.is_empty()
-    }
-
     /// What came of a reply that is not whole: for messages to people.
     #[must_use]
     pub fn partial(&self) -> &[u8] {
         if self.complete { &[] } else { &self.raw }
-    }
-
-    /// Forgets everything: for a new connection.
-    pub fn reset(&mut self) {
-        self.clear();
-        self.fault = None;
     }
 
     fn clear(&mut self) {
@@ -276,8 +264,6 @@ mod tests {
         let mut parser = ReplyParser::default();
         assert!(parser.feed(&mut &b"x"[..]).is_err());
         assert!(parser.feed(&mut &b"250 ok\r\n"[..]).is_err());
-        parser.reset();
-        assert!(parser.feed(&mut &b"250 ok\r\n"[..]).unwrap().is_some());
     }
 
     proptest! {

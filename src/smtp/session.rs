@@ -109,12 +109,6 @@ impl<T: Copy> Session<T> {
     pub fn partial(&self) -> &[u8] {
         self.parser.partial()
     }
-
-    /// Forgets everything: for a new connection.
-    pub fn reset(&mut self) {
-        self.parser.reset();
-        self.owed.clear();
-    }
 }
 
 #[cfg(test)]

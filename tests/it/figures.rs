@@ -235,3 +235,38 @@ size = { p50 = "2KiB", p99 = "40KiB" }
     assert_eq!((counts[0].recipients, counts[0].bytes), (counts[1].recipients, counts[1].bytes));
     assert!(counts[0].recipients > 150);
 }
+
+/// What waits at the drain limit is a time-out with a sample, not a message that left no trace.
+#[test]
+fn a_server_that_stops_answering_shows_in_the_figures() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let action = Action::Delay(Duration::from_secs(30));
+    let rules = vec![Rule { verb: SinkVerb::Eod, action }];
+    let scenario =
+        "name = \"x\"\nthresholds = []\n[load]\nsessions = 3\nfor = \"1s\"\ndrain = \"1s\"\n";
+    run(scenario, sink(loopback(), rules), &out, &[0]);
+    let outcomes = Table::read(&out, "outcomes.csv");
+    assert_eq!(outcomes.sum("count", &[("unit", "message"), ("outcome", "unfinished")]), 3);
+    let latency = Table::read(&out, "latency.csv");
+    for step in ["eod", "transaction"] {
+        let wanted = [("step", step), ("script", "all"), ("outcome", "timeout")];
+        assert_eq!(latency.sum("count", &wanted), 3, "{latency}");
+        let least: u64 = latency.cells("us_min", &wanted)[0].parse().unwrap();
+        assert!(least > 1_500_000, "{latency}");
+    }
+}
+
+/// Ten messages of which some end behind the planned end: the rate is over the window, and no longer.
+#[test]
+fn a_rate_is_over_the_window_and_no_longer() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let action = Action::Delay(Duration::from_millis(1500));
+    let rules = vec![Rule { verb: SinkVerb::Eod, action }];
+    let scenario = "name = \"x\"\n[load]\nsessions = 5\nfor = \"2s\"\nmessages = 10\n";
+    run(scenario, sink(loopback(), rules), &out, &[0]);
+    let summary = Table::read(&out, "summary.csv");
+    let rate: f64 = summary.cells("messages_per_s", &[])[0].parse().unwrap();
+    assert!((2.3..2.7).contains(&rate), "five messages in two seconds\n{summary}");
+}

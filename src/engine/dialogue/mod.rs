@@ -15,7 +15,7 @@ use crate::clock::{Duration, Instant};
 use crate::engine::desk::Desk;
 use crate::engine::upload::UploadPart;
 use crate::measure::layout::Place;
-use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
+use crate::measure::outcome::{Clock, Failure, Fate, Fault, Outcome};
 use crate::message::Pick;
 use crate::message::seed::{self, Purpose, choice};
 use crate::plan::Plan;
@@ -187,12 +187,12 @@ impl Dialogue {
         self.started = now;
         self.open = true;
         self.stage = desk.stage_at(plan, now);
-        desk.recorder.session_opened(self.stage);
     }
 
     /// The connection stands: the greeting is owed from here on.
     pub fn connected(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
         self.connected = true;
+        desk.recorder.session_opened(self.stage);
         let place = self.place(StepId::CONNECT, self.stage);
         let took = now.saturating_duration_since(self.started);
         desk.recorder.sample(place, Clock::Service, Outcome::Accepted, took);
@@ -271,6 +271,19 @@ impl Dialogue {
         }
     }
 
+    /// The write was broken off, since what was read meanwhile ended the session: mail data that did not go out whole
+    /// is no accepted upload.
+    pub fn not_written(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        let Some(upload) = self.upload.take().filter(|upload| upload.step) else { return };
+        let place = self.place(StepId::UPLOAD, self.stage_of(plan, desk, now));
+        let took = now.saturating_duration_since(upload.began);
+        let outcome = match self.outcome {
+            Outcome::Accepted => Outcome::Lost,
+            outcome => outcome,
+        };
+        desk.recorder.sample(place, Clock::Service, outcome, took);
+    }
+
     /// The time limit of what is owed, or of a write that does not move, has passed.
     pub fn handle_timeout(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
         let owed = self.wire.handle_timeout(now).or_else(|| self.wire.give_up());
@@ -294,13 +307,19 @@ impl Dialogue {
         self.lose(plan, desk, now, owed, failure, detail);
     }
 
-    /// The run ends here, whatever is under way.
-    pub fn cut(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
-        if self.open && self.closing.is_none() {
-            self.end_message(plan, desk, now, Fate::Unfinished, None);
-            desk.recorder.session_closed(self.stage);
-            self.closing = Some(Action::Close { reset: false });
+    /// The run ends here, whatever is under way. At the drain limit (`late`) what waited until then is a time-out:
+    /// a server that stops answering may not leave the figures as if it had not.
+    pub fn cut(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, late: bool) {
+        if !self.open || self.closing.is_some() {
+            return;
         }
+        if late && self.has_message() {
+            let owed = self.wire.give_up();
+            self.note_failure(plan, desk, now, owed, Failure::TimedOut, "cut at the drain limit");
+        }
+        let outcome = late.then_some(Outcome::Timeout);
+        self.end_message(plan, desk, now, Fate::Unfinished, outcome);
+        self.close(desk, Action::Close { reset: false });
     }
 
     fn script<'p>(&self, plan: &'p Plan) -> &'p Script {
@@ -338,6 +357,28 @@ impl Dialogue {
         detail: &str,
     ) {
         let outcome = failure.outcome();
+        self.note_failure(plan, desk, now, owed, failure, detail);
+        let data_written = self.message.as_ref().is_some_and(|message| message.data_written);
+        let fate = match failure.fault() {
+            Fault::Generator => Fate::GeneratorFailed,
+            _ if data_written => Fate::InDoubt,
+            _ => Fate::Failed,
+        };
+        self.end_message(plan, desk, now, fate, Some(outcome));
+        self.end(desk, now, outcome);
+    }
+
+    /// Records that a step ended without a usable reply.
+    fn note_failure(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        owed: Option<Owed<Debt>>,
+        failure: Failure,
+        detail: &str,
+    ) {
+        let outcome = failure.outcome();
         // Mail data that does not go out is the fault of its own step, though the reply to it is owed as well.
         let uploading = self.upload.filter(|upload| upload.step).map(|upload| upload.began);
         let (step, since) = match (uploading, owed) {
@@ -351,37 +392,11 @@ impl Dialogue {
             desk.recorder.sample(place, Clock::Service, outcome, waited);
         }
         desk.recorder.failure(place, failure, detail);
-        let data_written = self.message.as_ref().is_some_and(|message| message.data_written);
-        let fate = match failure.fault() {
-            crate::measure::outcome::Fault::Generator => Fate::GeneratorFailed,
-            _ if data_written => Fate::InDoubt,
-            _ => Fate::Failed,
-        };
-        self.end_message(plan, desk, now, fate, Some(outcome));
-        self.end(desk, now, outcome);
     }
 
     /// The script closes in the middle.
     fn break_off(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, reset: bool) {
-        let stage = self.message.as_ref().map_or(self.stage, |message| message.stage);
-        if let Some(message) = self.message.as_mut().filter(|message| !message.ended) {
-            if message.attempted {
-                let ending = message.end(Fate::Abandoned);
-                let window = desk.window_at(plan, now);
-                let (script, bytes) = (self.script, message.bytes);
-                desk.recorder.message_ended(
-                    stage,
-                    script,
-                    ending.fate,
-                    &ending.recipients,
-                    window,
-                    bytes,
-                );
-            } else {
-                desk.numbers.give_back(message.id.seq);
-                message.ended = true;
-            }
-        }
+        self.end_message(plan, desk, now, Fate::Abandoned, None);
         // What the script asked for is not a failure of the session.
         self.fruitful = true;
         self.end(desk, now, Outcome::Accepted);
@@ -411,7 +426,8 @@ impl Dialogue {
             Fate::Rejected => Some(Outcome::Rejected),
             Fate::Deferred => Some(Outcome::Deferred),
             Fate::Failed | Fate::InDoubt => outcome.or(Some(Outcome::Unexpected)),
-            Fate::Abandoned | Fate::Unfinished | Fate::GeneratorFailed => None,
+            Fate::Unfinished => outcome,
+            Fate::Abandoned | Fate::GeneratorFailed => None,
         };
         if let Some(outcome) = outcome {
             desk.recorder.sample(place, Clock::Service, outcome, took);
@@ -433,8 +449,14 @@ impl Dialogue {
         let place = self.place(StepId::SESSION, self.stage);
         let took = now.saturating_duration_since(self.started);
         desk.recorder.sample(place, Clock::Service, outcome, took);
-        desk.recorder.session_closed(self.stage);
-        self.closing = Some(Action::Close { reset: false });
+        self.close(desk, Action::Close { reset: false });
+    }
+
+    fn close(&mut self, desk: &mut Desk, action: Action) {
+        if self.connected {
+            desk.recorder.session_closed(self.stage);
+        }
+        self.closing = Some(action);
     }
 }
 

@@ -118,7 +118,9 @@ impl Dialogue {
         let op = |index| self.op(plan, index);
         let expected = match (debt.role, code.number()) {
             (Role::Greeting, code) => code == 220,
-            (Role::Fallback | Role::OwnRset | Role::LoneDot | Role::Chunk, code) => code == 250,
+            (Role::Fallback | Role::OwnRset | Role::Chunk, code) => code == 250,
+            // Nobody is to have the empty message: taking it is not what was hoped for.
+            (Role::LoneDot, _) => false,
             (Role::OwnQuit, code) => code == 221,
             _ => match (op(debt.op), debt.role) {
                 (Op::Command(command), _) => command.expect.accepts(code),
