@@ -355,6 +355,22 @@ fn sigterm_drains_and_reports() {
     interrupted(Signal::TERM, 143);
 }
 
+/// Nothing has been sent yet, so there is nothing to drain.
+#[test]
+fn ctrl_c_while_the_target_is_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    Smtpbench::new(&["run", "--wait", "30s", "--target", &url])
+        .arg("--out")
+        .arg(folder.path().join("out"))
+        .signal(Duration::from_secs(1), Signal::INT)
+        .limit(Duration::from_secs(10))
+        .run()
+        .code(&[130]);
+    assert!(!folder.path().join("out").exists());
+}
+
 #[test]
 fn check_finds_what_run_would_refuse() {
     let (_folder, path) = folder_with(&scenario("smtp://127.0.0.1:2525", ""));

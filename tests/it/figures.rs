@@ -270,3 +270,19 @@ fn a_rate_is_over_the_window_and_no_longer() {
     let rate: f64 = summary.cells("messages_per_s", &[])[0].parse().unwrap();
     assert!((2.3..2.7).contains(&rate), "five messages in two seconds\n{summary}");
 }
+
+/// A name may have an address that nobody listens on, such as `::1` beside `127.0.0.1`: the others are tried.
+#[test]
+fn every_address_of_a_host_is_tried() {
+    let folder = TempDir::new().unwrap();
+    let mut sink = sink(loopback(), Vec::new());
+    let ListenAddress::Tcp(address) = sink.addresses()[0] else { return };
+    let url = format!("smtp://localhost:{}", address.port());
+    Smtpbench::new(&["run", "--quiet", "--sessions", "4", "--messages", "50", "--target", &url])
+        .arg("--out")
+        .arg(folder.path().join("out"))
+        .run()
+        .code(&[0]);
+    sink.stop();
+    assert_eq!(sink.counts().messages, 50);
+}
