@@ -19,6 +19,7 @@ use crate::engine::transcript::Transcript;
 use crate::engine::upload::UploadPart;
 use crate::measure::outcome::Failure;
 use crate::net::connect::{self, Stream};
+use crate::net::timers::Timers;
 use crate::plan::{Address, Plan};
 use crate::scenario::step::StepId;
 
@@ -33,6 +34,8 @@ pub struct Bench {
     pub plan: std::sync::Arc<Plan>,
     pub desk: RefCell<Desk>,
     pub read_buffer: RefCell<Vec<u8>>,
+    /// For pauses, which may be shorter than the runtime's millisecond.
+    pub timers: Timers,
     /// Wakes pauses and waits when the run drains.
     pub draining: tokio::sync::Notify,
 }
@@ -171,7 +174,7 @@ impl SessionRun<'_> {
             }
         });
         let end = tokio::select! {
-            () = tokio::time::sleep(length) => Ok(()),
+            () = bench.timers.sleep_until(clock::now() + length) => Ok(()),
             () = bench.draining.notified(), if !whole => Ok(()),
             end = input => end,
         };

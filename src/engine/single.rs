@@ -11,6 +11,7 @@ use crate::engine::transcript::Transcript;
 use crate::measure::layout::Layout;
 use crate::measure::outcome::Outcome;
 use crate::measure::recorder::Recorder;
+use crate::net::timers::Timers;
 use crate::plan::Plan;
 
 /// What came of it.
@@ -53,15 +54,15 @@ pub fn run(
     plan.scenario.scripts.truncate(1);
     let plan = Arc::new(plan);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
-            single = session(&plan) => Some(single),
-            () = cancelled => None,
+            single = session(&plan) => single.map(Some),
+            () = cancelled => Ok(None),
         }
-    }))
+    })
 }
 
-async fn session(plan: &Arc<Plan>) -> Single {
+async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
     let started: Instant = clock::now();
     let layout = Arc::new(Layout::new(plan));
     // One interval that never ends: everything is in the one snapshot.
@@ -71,6 +72,7 @@ async fn session(plan: &Arc<Plan>) -> Single {
         plan: Arc::clone(plan),
         desk: RefCell::new(Desk::new(started, recorder, numbers)),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
+        timers: Timers::new()?,
         draining: tokio::sync::Notify::new(),
     };
     let dialogue = RefCell::new(Dialogue::new(plan, 0, rows_of(plan, 0, 0), started));
@@ -82,14 +84,17 @@ async fn session(plan: &Arc<Plan>) -> Single {
         timer: &mut timer,
         transcript: Some(&transcript),
     };
-    run.run(&plan.targets[0].addresses, 0).await;
+    tokio::select! {
+        () = run.run(&plan.targets[0].addresses, 0) => {}
+        failed = bench.timers.run() => failed?,
+    }
     let dialogue = dialogue.into_inner();
-    Single {
+    Ok(Single {
         transcript: transcript.into_inner(),
         connected: dialogue.was_connected(),
         deferred: dialogue.saw(Outcome::Deferred),
         passed: dialogue.outcome() == Outcome::Accepted
             && !dialogue.saw(Outcome::Rejected)
             && !dialogue.saw(Outcome::Unexpected),
-    }
+    })
 }

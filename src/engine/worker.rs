@@ -14,6 +14,7 @@ use crate::engine::dialogue::{Dialogue, rows_of};
 use crate::engine::driver::{Bench, READ_BYTES, SessionRun, Timer};
 use crate::measure::layout::Layout;
 use crate::measure::recorder::{Recorder, Snapshot};
+use crate::net::timers::Timers;
 use crate::plan::Plan;
 use crate::schedule;
 
@@ -83,7 +84,7 @@ pub struct WorkerReport {
 /// When its event loop cannot be made.
 pub fn run(assignment: Assignment) -> std::io::Result<WorkerReport> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(LocalSet::new().block_on(&runtime, work(assignment)))
+    LocalSet::new().block_on(&runtime, work(assignment))
 }
 
 /// Processor time of this thread over time, since its load began.
@@ -95,7 +96,7 @@ fn cpu_share(began: Instant) -> f64 {
 /// A place for one session at a time; which one is in it is seen here when the run is cut.
 type Slot = Rc<RefCell<Dialogue>>;
 
-async fn work(assignment: Assignment) -> WorkerReport {
+async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     let began = clock::now();
     let Assignment { index, plan, layout, numbers, started, .. } = &assignment;
     let recorder = Recorder::new(Arc::clone(layout), *index, *started, plan.interval);
@@ -103,8 +104,11 @@ async fn work(assignment: Assignment) -> WorkerReport {
         plan: Arc::clone(plan),
         desk: RefCell::new(Desk::new(*started, recorder, Numbers::new(Arc::clone(numbers)))),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
+        timers: Timers::new()?,
         draining: tokio::sync::Notify::new(),
     });
+    let timers = Rc::clone(&bench);
+    tokio::task::spawn_local(async move { timers.timers.run().await });
     let sessions = u64::from(plan.scenario.load.sessions);
     let mut slots = Vec::new();
     let mut tasks = tokio::task::JoinSet::new();
@@ -128,12 +132,12 @@ async fn work(assignment: Assignment) -> WorkerReport {
     let last = desk.recorder.finish(now);
     // The collector is gone only when the run is being torn down.
     let _ = assignment.snapshots.send(last);
-    WorkerReport {
+    Ok(WorkerReport {
         cpu: watched.cpu,
         unused: desk.numbers.unused(),
         last_ended: desk.last_ended,
         drained_since: watched.drained_since,
-    }
+    })
 }
 
 /// How the load of a worker ended.
