@@ -247,7 +247,11 @@ impl Run {
     /// Judges, prints, saves.
     fn conclude(&self, folder: &mut ResultFolder, measured: Measured) -> Result<Exit, Stop> {
         let Measured { mut collector, end, mut facts, lost, unsaved } = measured;
-        let summary = collector.summary(&self.plan, &end);
+        let mut summary = collector.summary(&self.plan, &end);
+        if self.interrupts.heard().is_some() {
+            // Partial results carry no verdict.
+            summary.thresholds.clear();
+        }
         let exit = self.exit(&summary, &collector);
         facts.exit_code = Some(exit.code());
         let rest = collector.take_rest();
@@ -275,7 +279,6 @@ impl Run {
         let replies = progress.replies_2yz + progress.replies_4yz + progress.replies_5yz;
         let mut exit = Exit::Good;
         if let Some(heard) = self.interrupts.heard() {
-            // Partial results carry no verdict.
             return exit.or(heard);
         }
         if summary.validity.verdict != Verdict::Valid {

@@ -13,7 +13,7 @@ use crate::units;
 
 #[derive(Debug, Args)]
 pub(super) struct SinkArgs {
-    /// Where to listen: host:port, [::1]:port or a path with a slash; may be given several times
+    /// Where to listen: 127.0.0.1:2525, [::1]:2525 or unix:/path; may be given several times
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2525", value_parser = ListenAddress::from_str)]
     listen: Vec<ListenAddress>,
     /// Waits before its reply to a verb: rcpt=50ms
