@@ -43,9 +43,9 @@ impl Live {
             let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
             let template = if plain {
-                "{elapsed:>4} [{bar:30}] {msg}"
+                "{elapsed:>4} [{bar:16}] {wide_msg}"
             } else {
-                "{elapsed:>4} [{bar:30.cyan}] {msg}"
+                "{elapsed:>4} [{bar:16.cyan}] {wide_msg}"
             };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::exit::{Exit, Stop};
 use super::{colour, say};
@@ -51,7 +52,7 @@ pub(super) struct LoadFlags {
     #[arg(long, value_name = "NAME", env = "SMTPBENCH_HELO")]
     helo: Option<String>,
     /// MAIL, RCPT and DATA in one write where the server offers PIPELINING
-    #[arg(long, env = "SMTPBENCH_PIPELINING")]
+    #[arg(long, env = "SMTPBENCH_PIPELINING", value_parser = FalseyValueParser::new())]
     pipelining: bool,
     /// A rule that decides pass or fail, instead of the scenario's: 'eod.p99 < 500ms'
     #[arg(long = "threshold", value_name = "RULE")]
@@ -63,7 +64,7 @@ pub(super) struct LoadFlags {
     #[arg(long, value_name = "DURATION", env = "SMTPBENCH_WAIT", value_parser = units::parse_duration)]
     pub(super) wait: Option<Duration>,
     /// Leave out the one uncounted session before the load
-    #[arg(long, env = "SMTPBENCH_NO_PREFLIGHT")]
+    #[arg(long, env = "SMTPBENCH_NO_PREFLIGHT", value_parser = FalseyValueParser::new())]
     no_preflight: bool,
 }
 

@@ -97,6 +97,11 @@ fn print(text: &str) -> Result<(), Stop> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
+        // Who reads the first lines only, as `head` does, has them.
+        .or_else(|error| match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        })
         .map_err(|error| Stop::new(Exit::Results, format!("stdout cannot be written: {error}")))
 }
 

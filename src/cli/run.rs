@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 use super::exit::{Exit, Stop};
 use super::flags::{self, LoadFlags};
@@ -45,7 +46,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR", env = "SMTPBENCH_OUT")]
     out: Option<PathBuf>,
     /// No progress
-    #[arg(long, short, env = "SMTPBENCH_QUIET")]
+    #[arg(long, short, env = "SMTPBENCH_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::{self, Instant};
-use crate::measure::recorder::Recorder;
+use crate::measure::recorder::{Recorder, Snapshot};
 use crate::plan::Plan;
 use crate::schedule;
 use crate::smtp::command::CommandBuffer;
@@ -23,6 +23,8 @@ pub struct Desk {
     pub scratch: Vec<u8>,
     /// Text of Date fields.
     pub date: String,
+    /// Intervals that are over and not yet sent on.
+    pub snapshots: Vec<Snapshot>,
     /// When the last message ended.
     pub last_ended: Option<Instant>,
     /// No transaction may start any more.
@@ -40,6 +42,7 @@ impl Desk {
             out: CommandBuffer::default(),
             scratch: Vec::new(),
             date: date_field(),
+            snapshots: Vec::new(),
             last_ended: None,
             draining: false,
         }
@@ -56,6 +59,19 @@ impl Desk {
     #[must_use]
     pub fn warms_up(&self, plan: &Plan, now: Instant) -> bool {
         !plan.stages[usize::from(self.stage_at(plan, now))].judged
+    }
+
+    /// Ends the interval if it is over, so that a slice holds what happened in it; the worker sends it on.
+    pub fn end_interval(&mut self, now: Instant) {
+        if self.recorder.due(now) {
+            self.snapshots.push(self.recorder.take(now));
+            self.date = date_field();
+        }
+    }
+
+    /// Starts nothing more once the last stage is over.
+    pub fn end_load(&mut self, plan: &Plan, now: Instant) {
+        self.draining |= self.planned_stage(plan, now).is_none();
     }
 
     /// The stage in whose window `now` lies: none once the run drains, whoever ended it.

@@ -13,6 +13,7 @@ use crate::measure::outcome::Outcome;
 use crate::measure::recorder::Recorder;
 use crate::net::timers::Timers;
 use crate::plan::Plan;
+use crate::schedule;
 
 /// What came of it.
 #[derive(Debug)]
@@ -50,6 +51,9 @@ pub fn run(
 ) -> std::io::Result<Option<Single>> {
     let mut plan = plan.clone();
     plan.messages = Some(messages);
+    // One session is neither warmed up nor ended by the clock: the number of messages alone bounds it.
+    plan.stages = schedule::closed_stages(Duration::ZERO, None);
+    plan.scenario.load.messages_per_session = None;
     plan.workers = 1;
     plan.scenario.scripts.truncate(1);
     let plan = Arc::new(plan);

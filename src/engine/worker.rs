@@ -9,7 +9,7 @@ use std::sync::mpsc::SyncSender;
 use tokio::task::LocalSet;
 
 use crate::clock::{self, Duration, Instant};
-use crate::engine::desk::{self, Desk, NumberSource, Numbers};
+use crate::engine::desk::{Desk, NumberSource, Numbers};
 use crate::engine::dialogue::{Dialogue, rows_of};
 use crate::engine::driver::{Bench, READ_BYTES, SessionRun, Timer};
 use crate::measure::layout::Layout;
@@ -130,8 +130,10 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         slot.borrow_mut().cut(plan, &mut desk, now, watched.late);
     }
     let last = desk.recorder.finish(now);
-    // The collector is gone only when the run is being torn down.
-    let _ = assignment.snapshots.send(last);
+    for snapshot in desk.snapshots.drain(..).chain([last]) {
+        // The collector is gone only when the run is being torn down.
+        let _ = assignment.snapshots.send(snapshot);
+    }
     Ok(WorkerReport {
         cpu: watched.cpu,
         unused: desk.numbers.unused(),
@@ -226,12 +228,12 @@ async fn watch(
             _ = tick.tick() => {}
         }
         let now = clock::now();
-        if bench.desk.borrow().recorder.due(now) {
-            let snapshot = {
-                let mut desk = bench.desk.borrow_mut();
-                desk.date = desk::date_field();
-                desk.recorder.take(now)
-            };
+        let finished = {
+            let mut desk = bench.desk.borrow_mut();
+            desk.end_interval(now);
+            std::mem::take(&mut desk.snapshots)
+        };
+        for snapshot in finished {
             let _ = snapshots.send(snapshot);
         }
         if drained_since.is_none() && (control.drains() || end.is_some_and(|end| now >= end)) {

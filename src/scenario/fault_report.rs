@@ -38,7 +38,7 @@ impl FaultReport {
 
     /// A file that cannot be read.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        Self::whole(Some(path), format!("the scenario cannot be read: {}", error.kind()), 0)
+        Self::whole(Some(path), format!("the scenario cannot be read: {}", reason(error.kind())), 0)
     }
 
     /// A file that holds other bytes than text.
@@ -171,4 +171,11 @@ fn excerpt(text: &str, span: Range<usize>) -> (&str, Range<usize>, usize) {
     let excerpt = text[first..last].trim_end_matches('\r');
     let limit = excerpt.len();
     (excerpt, (start - first).min(limit)..(end - first).min(limit), line)
+}
+/// Why a file cannot be read, without its path, which may hold what a variable says.
+fn reason(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "no such file".to_owned(),
+        kind => kind.to_string(),
+    }
 }

@@ -286,3 +286,31 @@ fn every_address_of_a_host_is_tried() {
     sink.stop();
     assert_eq!(sink.counts().messages, 50);
 }
+
+/// `once` sends one message, whatever load the scenario asks for.
+#[test]
+fn once_sends_one_message() {
+    let mut sink = sink(loopback(), Vec::new());
+    let ListenAddress::Tcp(address) = sink.addresses()[0] else { return };
+    let url = format!("smtp://{address}");
+    Smtpbench::new(&["once", "scenarios/quickstart.toml", "--target", &url]).run().code(&[0]);
+    sink.stop();
+    assert_eq!((sink.counts().messages, sink.counts().connections), (1, 1));
+}
+
+/// No message starts behind the end: of those accepted after it, each session can have one.
+#[test]
+fn no_transaction_starts_behind_the_end() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let scenario = "name = \"x\"\n[load]\nsessions = 4\nfor = \"1s\"\n";
+    run(scenario, sink(loopback(), Vec::new()), &out, &[0]);
+    let outcomes = Table::read(&out, "outcomes.csv");
+    let all = outcomes.sum("count", &[("unit", "message"), ("outcome", "accepted")]);
+    let run = fs::read_to_string(out.join("run.json")).unwrap();
+    let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+    let summary = Table::read(&out, "summary.csv");
+    let rate: f64 = summary.cells("messages_per_s", &[])[0].parse().unwrap();
+    let behind = all as f64 - rate;
+    assert!((-1.0..=5.0).contains(&behind), "{behind} messages behind the end\n{summary}{run}");
+}

@@ -32,6 +32,8 @@ pub(super) struct Message {
     pub(super) chunked: u64,
     /// MAIL was written.
     pub(super) attempted: bool,
+    /// The server has the transaction open: it took MAIL, and neither mail data nor RSET has ended that.
+    pub(super) open: bool,
     /// The end of data was written whole.
     pub(super) data_written: bool,
     /// It has its fate.
@@ -71,6 +73,7 @@ impl Message {
             leave: None,
             chunked: 0,
             attempted: false,
+            open: false,
             data_written: false,
             ended: false,
             bytes: 0,

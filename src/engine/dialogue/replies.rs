@@ -21,6 +21,7 @@ const DETAIL_MAX: usize = 120;
 impl Dialogue {
     /// Takes bytes that were read, also while a write is under way.
     pub fn handle_input(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, mut input: &[u8]) {
+        desk.end_interval(now);
         let mut wire = std::mem::take(&mut self.wire);
         while self.closing.is_none() {
             if wire.owed() == 0 && !input.is_empty() {
@@ -79,6 +80,9 @@ impl Dialogue {
         desk.recorder.reply(place, reply.code(), reply.enhanced(), outcome, reply);
         if debt.role != Role::Ehlo {
             self.seen |= 1 << outcome as u8;
+        }
+        if debt.step == StepId::RSET || debt.role == Role::Eod {
+            self.message.iter_mut().for_each(|message| message.open = false);
         }
         match debt.role {
             Role::Greeting => {
@@ -150,7 +154,11 @@ impl Dialogue {
         outcome: Outcome,
         code: ReplyCode,
     ) {
-        let (Some(message), Some(fate)) = (self.message.as_mut(), refusal(code)) else { return };
+        let Some(message) = self.message.as_mut() else { return };
+        let Some(fate) = refusal(code) else {
+            message.open = true;
+            return;
+        };
         message.mail_refused = Some(fate);
         if outcome != Outcome::Accepted {
             message.refused = true;

@@ -108,6 +108,11 @@ impl Dialogue {
                 self.start_transaction(plan, desk, now, *end as usize);
                 None
             }
+            Op::TransactionEnd { .. } if self.message.as_ref().is_some_and(|m| m.open) => {
+                // A block that ends without mail data: the next MAIL would meet a transaction under way.
+                self.todo = Todo::Rset;
+                None
+            }
             Op::TransactionEnd { start } => {
                 self.end_transaction(plan, desk, now, *start as usize);
                 None
@@ -204,7 +209,9 @@ impl Dialogue {
     }
 
     fn start_transaction(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, end: usize) {
+        desk.end_load(plan, now);
         let number = match self.transactions_left.checked_sub(1) {
+            _ if desk.draining => None,
             Some(left) => {
                 self.transactions_left = left;
                 desk.numbers.take(desk.warms_up(plan, now))

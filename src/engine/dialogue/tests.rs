@@ -284,6 +284,8 @@ fn what_the_script_expects_is_followed_as_written() {
          S: 550 no
          C: DATA
          S: 554 nobody
+         C: RSET
+         S: 250 ok
          C: QUIT
          S: 221 bye
          closed: 1 rejected",

@@ -239,5 +239,5 @@ fn scenario_files_are_text() {
     assert_eq!(open("good.toml").unwrap().text, LOAD);
     assert_eq!(fault("binary.toml"), "binary.toml:2: the scenario is not UTF-8");
     assert_eq!(fault("large.toml"), "large.toml: the scenario is over 4 MiB large");
-    assert_eq!(fault("none.toml"), "none.toml: the scenario cannot be read: entity not found");
+    assert_eq!(fault("none.toml"), "none.toml: the scenario cannot be read: no such file");
 }
