@@ -20,6 +20,7 @@ use smtpbench::plan::{Address, Plan, Target};
 use smtpbench::scenario::target::TargetUrl;
 use smtpbench::scenario::{Bound, Overrides, Scenario};
 use smtpbench::sink::{ListenAddress, Sink, SinkOptions};
+use smtpbench::smtp::Protocol;
 
 const SESSIONS: u32 = 20;
 const MESSAGES: u64 = 2_000;
@@ -92,6 +93,7 @@ fn engine(c: &mut Criterion) {
     let sink = Sink::start(SinkOptions {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
         behavior: Behavior::default(),
+        protocol: Protocol::Smtp,
         hostname: "sink.test".into(),
         threads: 1,
     })

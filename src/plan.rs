@@ -8,6 +8,7 @@ use crate::message::render::RunIdentity;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Scenario};
 use crate::schedule::{self, Stage};
+use crate::smtp::Protocol;
 
 /// Shortest interval of the time series.
 pub const INTERVAL_MIN: Duration = Duration::from_secs(1);
@@ -95,6 +96,12 @@ impl Plan {
             identity,
             scenario,
         }
+    }
+
+    /// What the target speaks.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.targets.first().map_or(Protocol::Smtp, |target| target.url.protocol())
     }
 
     /// How many file descriptors the sessions need, with what the process needs besides.

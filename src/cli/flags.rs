@@ -18,7 +18,7 @@ use crate::units;
 /// What is sent, and where to.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct LoadFlags {
-    /// Where the mail goes: smtp://host:port, smtp+unix:///path or embedded:
+    /// Where the mail goes: smtp://host:port, lmtp://host:port, smtp+unix:///path, lmtp+unix:///path or embedded:
     #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetUrl::parse)]
     pub(super) target: Option<TargetUrl>,
     /// Confirms that the target is yours: exactly its host (for any that is not on this machine)

@@ -9,6 +9,7 @@ use super::interrupt::Interrupts;
 use super::{print, say};
 use crate::behavior::{Behavior, Rule};
 use crate::sink::{ListenAddress, Sink, SinkOptions};
+use crate::smtp::Protocol;
 use crate::units;
 
 #[derive(Debug, Args)]
@@ -25,6 +26,9 @@ pub(super) struct SinkArgs {
     /// Largest message, as announced by SIZE
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     size_limit: Option<u64>,
+    /// Speaks LMTP instead of SMTP
+    #[arg(long)]
+    lmtp: bool,
     /// Its name in the greeting
     #[arg(long, value_name = "NAME", default_value = "sink.test")]
     hostname: String,
@@ -42,6 +46,7 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     let options = SinkOptions {
         listen: args.listen,
         behavior: Behavior { rules, size_limit: args.size_limit },
+        protocol: if args.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         hostname: args.hostname,
         threads: usize::from(args.threads),
     };

@@ -7,6 +7,7 @@ use crate::plan::{Address, Target};
 use crate::scenario::Scenario;
 use crate::scenario::target::TargetUrl;
 use crate::sink::{ListenAddress, Sink, SinkOptions};
+use crate::smtp::Protocol;
 
 /// A target that may be used, and the sink behind it where it is `embedded:`.
 pub(super) struct Aim {
@@ -46,6 +47,7 @@ fn embedded(scenario: &Scenario) -> Result<Sink, Stop> {
     let options = SinkOptions {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
         behavior: scenario.sink.clone(),
+        protocol: Protocol::Smtp,
         hostname: "sink.test".to_owned(),
         threads: 1,
     };

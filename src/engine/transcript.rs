@@ -105,11 +105,12 @@ impl Transcript {
             .map(|(_, _, line)| printable(line))
     }
 
-    /// What the last EHLO reply offers, a line each, made safe.
+    /// What the last EHLO or LHLO reply offers, a line each, made safe.
     #[must_use]
     pub fn capabilities(&self) -> Vec<String> {
         let is_ehlo =
-            |line: &[u8]| line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"EHLO"));
+            |verb: &[u8]| [b"EHLO", b"LHLO"].iter().any(|hello| verb.eq_ignore_ascii_case(*hello));
+        let is_ehlo = |line: &[u8]| line.get(..4).is_some_and(is_ehlo);
         let ehlo =
             self.lines.iter().rposition(|(_, side, line)| *side == Side::Us && is_ehlo(line));
         let Some(ehlo) = ehlo else { return Vec::new() };

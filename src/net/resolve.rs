@@ -14,8 +14,8 @@ use crate::scenario::target::TargetUrl;
 pub fn resolve(url: &TargetUrl) -> io::Result<Vec<Address>> {
     match url {
         TargetUrl::Embedded => Ok(Vec::new()),
-        TargetUrl::Unix { path } => Ok(vec![Address::Unix(path.clone())]),
-        TargetUrl::Tcp { host, port } => {
+        TargetUrl::Unix { path, .. } => Ok(vec![Address::Unix(path.clone())]),
+        TargetUrl::Tcp { host, port, .. } => {
             let mut addresses = Vec::new();
             for address in (host.as_str(), *port).to_socket_addrs()? {
                 let address = Address::Tcp(address);

@@ -203,7 +203,12 @@ static CLIENT: TableKeys = table(
 static TARGET: TableKeys = table(
     "[target]",
     "The server under test.",
-    &[key("url", Kind::Text, "smtp://host:port, smtp+unix:///path or embedded:.").required()],
+    &[key(
+        "url",
+        Kind::Text,
+        "smtp:// or lmtp://host:port, smtp+unix:// or lmtp+unix:///path, or embedded:.",
+    )
+    .required()],
 );
 
 static LOAD: TableKeys = table(

@@ -24,25 +24,27 @@ standard_steps! {
     GREETING = 1, "greeting";
     EHLO = 2, "ehlo";
     HELO = 3, "helo";
-    MAIL = 4, "mail";
-    RCPT = 5, "rcpt";
+    /// LMTP (RFC 2033 section 4.1).
+    LHLO = 4, "lhlo";
+    MAIL = 5, "mail";
+    RCPT = 6, "rcpt";
     /// DATA until its 354.
-    DATA = 6, "data";
+    DATA = 7, "data";
     /// 354 until the last byte of mail data is written.
-    UPLOAD = 7, "upload";
+    UPLOAD = 8, "upload";
     /// BDAT chunks but the last.
-    BDAT = 8, "bdat";
+    BDAT = 9, "bdat";
     /// Last byte of mail data until its reply; BDAT LAST too.
-    EOD = 9, "eod";
-    RSET = 10, "rset";
-    NOOP = 11, "noop";
-    QUIT = 12, "quit";
+    EOD = 10, "eod";
+    RSET = 11, "rset";
+    NOOP = 12, "noop";
+    QUIT = 13, "quit";
     /// First command of a transaction until the reply that ends it.
-    TRANSACTION = 13, "transaction";
+    TRANSACTION = 14, "transaction";
     /// Start of connecting until the connection is closed.
-    SESSION = 14, "session";
+    SESSION = 15, "session";
     /// A reply that was owed by nobody.
-    UNSOLICITED = 15, "unsolicited";
+    UNSOLICITED = 16, "unsolicited";
 }
 
 /// How many names one plan may have: a script with more different verbs is refused.

@@ -3,21 +3,27 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::smtp::Protocol;
+
 /// The port of `smtp://` without one (RFC 5321 section 4.5.4.2).
 pub const SMTP_PORT: u16 = 25;
 
 /// A target URL. Names are not yet resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetUrl {
-    /// `smtp://host:port`.
+    /// `smtp://host:port` or `lmtp://host:port`.
     Tcp {
+        /// What is spoken there.
+        protocol: Protocol,
         /// A name or an address, without brackets.
         host: String,
         /// 1 to 65535.
         port: u16,
     },
-    /// `smtp+unix:///path`.
+    /// `smtp+unix:///path` or `lmtp+unix:///path`.
     Unix {
+        /// What is spoken there.
+        protocol: Protocol,
         /// Absolute.
         path: PathBuf,
     },
@@ -42,7 +48,8 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-const HINT: &str = "write smtp://host:port, smtp://[::1]:2525, smtp+unix:///path or embedded:";
+const HINT: &str = "write smtp://host:port, smtp://[::1]:2525, lmtp://host:port, smtp+unix:///path, \
+                    lmtp+unix:///path or embedded:";
 
 impl TargetUrl {
     /// Reads a URL.
@@ -54,7 +61,15 @@ impl TargetUrl {
         if text == "embedded:" {
             return Ok(Self::Embedded);
         }
-        if let Some(path) = text.strip_prefix("smtp+unix://") {
+        let schemes = [("smtp", Protocol::Smtp), ("lmtp", Protocol::Lmtp)];
+        let after = |sign: &str| {
+            let rest = |(name, protocol)| Some((protocol, text.strip_prefix(name)?));
+            schemes
+                .into_iter()
+                .filter_map(rest)
+                .find_map(|(protocol, rest): (_, &str)| Some((protocol, rest.strip_prefix(sign)?)))
+        };
+        if let Some((protocol, path)) = after("+unix://") {
             if !path.starts_with('/') || path.len() < 2 {
                 return Err(fault(format!("`{text}` has no absolute path")));
             }
@@ -62,9 +77,9 @@ impl TargetUrl {
             if path.len() > 103 {
                 return Err(fault(format!("the socket path in `{text}` is over 103 bytes long")));
             }
-            return Ok(Self::Unix { path: PathBuf::from(path) });
+            return Ok(Self::Unix { protocol, path: PathBuf::from(path) });
         }
-        let Some(rest) = text.strip_prefix("smtp://") else {
+        let Some((protocol, rest)) = after("://") else {
             return Err(fault(match text.split_once("://") {
                 Some((scheme, _)) => format!("target scheme `{scheme}://` is not known here"),
                 None => format!("target `{text}` is not a URL"),
@@ -98,22 +113,41 @@ impl TargetUrl {
             return Err(fault(format!("`{host}` is not a host name in `{text}`")));
         }
         let port = match port {
-            None => SMTP_PORT,
+            None if protocol == Protocol::Smtp => SMTP_PORT,
+            // RFC 2033 section 5: LMTP has no port of its own, and must not be met on 25.
+            None => {
+                return Err(fault(format!("`{text}` has no port, and LMTP has none of its own")));
+            }
             Some(port) => match port.parse() {
                 Ok(port) if port != 0 => port,
                 _ => return Err(fault(format!("`{port}` is not a port"))),
             },
         };
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        Ok(Self::Tcp { protocol, host: host.to_owned(), port })
+    }
+
+    /// What is spoken there.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Self::Tcp { protocol, .. } | Self::Unix { protocol, .. } => *protocol,
+            Self::Embedded => Protocol::Smtp,
+        }
     }
 }
 
 impl fmt::Display for TargetUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "smtp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "smtp://{host}:{port}"),
-            Self::Unix { path } => write!(f, "smtp+unix://{}", path.display()),
+            Self::Tcp { protocol, host, port } if host.contains(':') => {
+                write!(f, "{}://[{host}]:{port}", protocol.name())
+            }
+            Self::Tcp { protocol, host, port } => {
+                write!(f, "{}://{host}:{port}", protocol.name())
+            }
+            Self::Unix { protocol, path } => {
+                write!(f, "{}+unix://{}", protocol.name(), path.display())
+            }
             Self::Embedded => f.write_str("embedded:"),
         }
     }
@@ -130,6 +164,9 @@ mod tests {
             "smtp://[::1]:2525",
             "smtp://mx.example.com:25",
             "smtp+unix:///run/x.sock",
+            "lmtp://127.0.0.1:24",
+            "lmtp://[::1]:24",
+            "lmtp+unix:///run/lmtp",
             "embedded:",
         ] {
             assert_eq!(TargetUrl::parse(text).map(|url| url.to_string()), Ok(text.to_owned()));
@@ -161,6 +198,9 @@ mod tests {
             "smtp+unix:///",
             "smtp://a b",
             "smtp://h:25/x",
+            "lmtp://h",
+            "lmtp+unix://rel",
+            "xlmtp://h:24",
             "embedded",
         ] {
             assert!(TargetUrl::parse(bad).is_err(), "{bad:?}");

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::behavior::Behavior;
 pub use crate::net::listen::ListenAddress;
 use crate::net::listen::{bound_address, listen};
+use crate::smtp::Protocol;
 
 pub use self::counts::SinkCounts;
 use self::session::Service;
@@ -35,6 +36,8 @@ pub struct SinkOptions {
     pub listen: Vec<ListenAddress>,
     /// What it does.
     pub behavior: Behavior,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// What it calls itself.
     pub hostname: String,
     /// Workers, from 1 to [`THREADS_MAX`].
@@ -56,7 +59,7 @@ impl Sink {
     /// When an option makes no sense, an address cannot be bound, or no thread or descriptor is left.
     pub fn start(options: SinkOptions) -> io::Result<Self> {
         check(&options)?;
-        let SinkOptions { listen: asked, behavior, hostname, threads } = options;
+        let SinkOptions { listen: asked, behavior, protocol, hostname, threads } = options;
         let mut sink = Self { addresses: Vec::new(), services: Vec::new(), workers: Vec::new() };
         let mut listeners = Vec::new();
         for asked in asked {
@@ -66,7 +69,7 @@ impl Sink {
             sink.addresses.push(bound_address(&listener, &asked)?);
             listeners.push(listener);
         }
-        let first = Service::new(&hostname, &behavior);
+        let first = Service::new(&hostname, &behavior, protocol);
         let others = (1..threads).map(|_| first.for_another_worker()).collect::<Vec<_>>();
         sink.services = std::iter::once(first).chain(others).map(Arc::new).collect();
         sink.workers = worker::start(&sink.services, listeners)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::behavior::{Action, Behavior, SIZE_LIMIT, SinkVerb};
+use crate::smtp::Protocol;
 
 // RFC 2034 section 4: an enhanced code opens every 2yz, 4yz and 5yz reply but the greeting and those to EHLO and HELO.
 pub(super) const MAIL_OK: &[u8] = b"250 2.1.0 sender ok\r\n";
@@ -48,6 +49,7 @@ struct Turn {
 /// A behaviour made ready: looked up by verb, with nothing left to work out at a command.
 #[derive(Debug)]
 pub(super) struct Repertoire {
+    protocol: Protocol,
     turns: [Turn; SinkVerb::NAMES.len()],
     size_limit: u64,
     greeting: Box<[u8]>,
@@ -56,8 +58,8 @@ pub(super) struct Repertoire {
 }
 
 impl Repertoire {
-    /// Lays out `behavior` for a server that calls itself `hostname`.
-    pub(super) fn new(hostname: &str, behavior: &Behavior) -> Self {
+    /// Lays out `behavior` for a server that calls itself `hostname` and speaks `protocol`.
+    pub(super) fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
         let mut turns: [Turn; SinkVerb::NAMES.len()] = Default::default();
         for rule in &behavior.rules {
             let turn = &mut turns[rule.verb as usize];
@@ -74,13 +76,23 @@ impl Repertoire {
             "250-{name}\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE {size_limit}\r\n\
              250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n"
         );
+        let spoken = match protocol {
+            Protocol::Smtp => "ESMTP",
+            Protocol::Lmtp => "LMTP",
+        };
         Self {
+            protocol,
             turns,
             size_limit,
-            greeting: format!("220 {name} ESMTP smtpbench sink\r\n").into_bytes().into(),
+            greeting: format!("220 {name} {spoken} smtpbench sink\r\n").into_bytes().into(),
             ehlo: ehlo.into_bytes().into(),
             helo: format!("250 {name}\r\n").into_bytes().into(),
         }
+    }
+
+    /// What it speaks.
+    pub(super) fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
     /// How long to wait before the reply to `verb`.

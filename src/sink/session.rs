@@ -17,6 +17,7 @@ use super::repertoire::{
     BARE_LF, CHUNK_OK, IDLE, LINE_TOO_LONG, MESSAGE_OK, Repertoire, TOO_LARGE,
 };
 use crate::behavior::{Behavior, SinkVerb};
+use crate::smtp::Protocol;
 use crate::smtp::transparency::Unstuffer;
 
 mod commands;
@@ -47,10 +48,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service of one worker, for a server that calls itself `hostname`.
+    /// The service of one worker, for a server that calls itself `hostname` and speaks `protocol`.
     #[must_use]
-    pub fn new(hostname: &str, behavior: &Behavior) -> Self {
-        Self { repertoire: Arc::new(Repertoire::new(hostname, behavior)), tally: Tally::default() }
+    pub fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
+        let repertoire = Arc::new(Repertoire::new(hostname, behavior, protocol));
+        Self { repertoire, tally: Tally::default() }
     }
 
     /// The same service for another worker, with counts of its own.
@@ -292,7 +294,8 @@ impl SinkSession {
             self.phase = Phase::LongLine;
             return Some(COMMAND_LINE_MAX);
         };
-        let (verb, argument) = split_command(&rest[..end]);
+        let protocol = self.service.repertoire.protocol();
+        let (verb, argument) = split_command(&rest[..end], protocol);
         // The reply to a BDAT comes after its chunk, and so does its delay.
         if verb != SinkVerb::Bdat && !self.may_answer(verb, now) {
             return None;
@@ -367,6 +370,9 @@ impl SinkSession {
         }
         self.phase = Phase::Command;
         match refusal {
+            Some(refusal) if last => {
+                self.answer_each(out, |session, out| session.say(refusal, out));
+            }
             Some(refusal) => self.say(refusal, out),
             None if last => self.end_message(out),
             None => self.end_chunk(out),
@@ -391,10 +397,10 @@ impl SinkSession {
     fn end_message(&mut self, out: &mut Vec<u8>) {
         let taken = if self.is_too_large() {
             // RFC 1870 section 6.3.
-            self.say(TOO_LARGE, out);
+            self.answer_each(out, |session, out| session.say(TOO_LARGE, out));
             false
         } else {
-            self.accept(SinkVerb::Eod, MESSAGE_OK, out)
+            self.answer_each(out, |session, out| session.accept(SinkVerb::Eod, MESSAGE_OK, out))
         };
         let tally = &self.service.tally;
         if taken {
@@ -406,6 +412,20 @@ impl SinkSession {
             tally.refused_messages.add(1);
         }
         self.reset();
+    }
+
+    /// Replies to the end of mail data: once, in LMTP once a recipient that was accepted (RFC 2033 section 4.2).
+    fn answer_each<T>(
+        &mut self,
+        out: &mut Vec<u8>,
+        mut answer: impl FnMut(&mut Self, &mut Vec<u8>) -> T,
+    ) -> T {
+        if self.service.repertoire.protocol() == Protocol::Lmtp {
+            for _ in 1..self.recipients {
+                answer(self, out);
+            }
+        }
+        answer(self, out)
     }
 
     fn is_too_large(&self) -> bool {

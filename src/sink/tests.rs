@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start_at(listen: Vec<ListenAddress>, rules: Vec<Rule>, threads: usize) -> Sink {
     let behavior = Behavior { rules, size_limit: None };
-    Sink::start(SinkOptions { listen, behavior, hostname: "sink.test".into(), threads }).unwrap()
+    let (protocol, hostname) = (Protocol::Smtp, "sink.test".into());
+    Sink::start(SinkOptions { listen, behavior, protocol, hostname, threads }).unwrap()
 }
 
 fn loopback() -> ListenAddress {
@@ -286,6 +287,7 @@ fn an_address_in_use_and_options_without_sense_are_errors() {
     let options = |listen, hostname: &str, threads| SinkOptions {
         listen,
         behavior: Behavior::default(),
+        protocol: Protocol::Smtp,
         hostname: hostname.into(),
         threads,
     };

@@ -57,6 +57,11 @@ impl<T: Copy> Session<T> {
         self.owed.push_back(Owed { what, sent, limit });
     }
 
+    /// Owes one more reply to what was owed as `owed`: LMTP answers mail data once a recipient (RFC 2033 section 4.2).
+    pub fn owe_again(&mut self, owed: Owed<T>) {
+        self.owed.push_front(owed);
+    }
+
     /// Moves the time of writing of the reply that is owed last, if `which` holds for it: mail data counts from its
     /// last byte.
     pub fn resend_last(&mut self, sent: Instant, which: impl Fn(&T) -> bool) {

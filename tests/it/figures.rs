@@ -7,28 +7,39 @@ use smtpbench::behavior::{Action, Behavior, Rule, SinkVerb};
 use smtpbench::clock::Duration;
 use smtpbench::report::hlog;
 use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions};
+use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
 use crate::support::program::Smtpbench;
 use crate::support::table::Table;
 
 fn sink(listen: ListenAddress, rules: Vec<Rule>) -> Sink {
+    sink_in(Protocol::Smtp, listen, rules)
+}
+
+fn sink_in(protocol: Protocol, listen: ListenAddress, rules: Vec<Rule>) -> Sink {
     let behavior = Behavior { rules, ..Behavior::default() };
     let hostname = "sink.test".to_owned();
-    Sink::start(SinkOptions { listen: vec![listen], behavior, hostname, threads: 1 }).unwrap()
+    Sink::start(SinkOptions { listen: vec![listen], behavior, protocol, hostname, threads: 1 })
+        .unwrap()
 }
 
 fn loopback() -> ListenAddress {
     ListenAddress::Tcp(([127, 0, 0, 1], 0).into())
 }
 
+fn url(protocol: Protocol, sink: &Sink) -> String {
+    let scheme = protocol.name();
+    match &sink.addresses()[0] {
+        ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
+        ListenAddress::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+    }
+}
+
 /// Runs `scenario` against `sink`, into `out`; what the sink counted.
 #[track_caller]
 fn run(scenario: &str, mut sink: Sink, out: &Path, codes: &[i32]) -> SinkCounts {
-    let url = match &sink.addresses()[0] {
-        ListenAddress::Tcp(address) => format!("smtp://{address}"),
-        ListenAddress::Unix(path) => format!("smtp+unix://{}", path.display()),
-    };
+    let url = url(Protocol::Smtp, &sink);
     let file = out.with_extension("toml");
     fs::write(&file, scenario).unwrap();
     Smtpbench::new(&["run", "--quiet", "--target", &url])
@@ -313,4 +324,44 @@ fn no_transaction_starts_behind_the_end() {
     let rate: f64 = summary.cells("messages_per_s", &[])[0].parse().unwrap();
     let behind = all as f64 - rate;
     assert!((-1.0..=5.0).contains(&behind), "{behind} messages behind the end\n{summary}{run}");
+}
+
+/// LMTP over TCP and over a UNIX socket, by DATA, pipelined, and by BDAT: a reply a recipient, all of them counted.
+#[test]
+fn lmtp_is_accounted_for_each_recipient() {
+    let folder = TempDir::new().unwrap();
+    let unix = || ListenAddress::Unix(folder.path().join("lmtp"));
+    let bdat = "MAIL FROM:<{{sender}}>\nRCPT TO:<{{recipient}}>\nBDAT chunk 1KiB";
+    let data = "MAIL FROM:<{{sender}}>\nRCPT TO:<{{recipient}}>\nDATA";
+    for (name, listen, word, lines) in [
+        ("tcp", loopback(), "transaction", data),
+        ("unix", unix(), "transaction pipelined", data),
+        ("bdat", loopback(), "transaction", bdat),
+    ] {
+        let mut sink = sink_in(Protocol::Lmtp, listen, Vec::new());
+        let (out, file) = (folder.path().join(name), folder.path().join(format!("{name}.toml")));
+        let text = format!(
+            "name = \"{name}\"\n[target]\nurl = \"{}\"\n[load]\nsessions = 5\nmessages = 200\n\
+             [recipients]\npattern = \"u{{{{1..9}}}}@recipient.test\"\nper_message = \"1..4\"\n\
+             [[scripts]]\nname = \"s\"\nsteps = '''\nhello\n{word}\n{lines}\nend\n'''\n",
+            url(Protocol::Lmtp, &sink)
+        );
+        fs::write(&file, text).unwrap();
+        Smtpbench::new(&["run", "--quiet"]).arg(&file).arg("--out").arg(&out).run().code(&[0]);
+        sink.stop();
+        let counts = sink.counts();
+        let outcomes = Table::read(&out, "outcomes.csv");
+        let accepted = |unit| outcomes.sum("count", &[("unit", unit), ("outcome", "accepted")]);
+        assert_eq!((accepted("message"), counts.messages), (200, 200), "{name}");
+        assert_eq!(accepted("recipient"), counts.recipients, "{name}");
+        assert!(counts.recipients > 200, "{name}");
+        let latency = Table::read(&out, "latency.csv");
+        let rows = |step| {
+            let row = [("step", step), ("script", "all"), ("outcome", "accepted")];
+            latency.sum("count", &row)
+        };
+        assert_eq!(rows("eod"), counts.recipients, "{name}: a sample a recipient");
+        assert_eq!(rows("transaction"), 200, "{name}");
+        assert!(rows("lhlo") >= 5 && rows("ehlo") == 0, "{name}\n{latency}");
+    }
 }

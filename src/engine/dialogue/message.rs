@@ -20,6 +20,8 @@ pub(super) struct Message {
     pub(super) recipient: u32,
     /// Recipients whose RCPT got a positive reply.
     pub(super) taken: u32,
+    /// Recipients that the replies to the mail data have spoken of (LMTP).
+    pub(super) answered: u32,
     /// Recipients that have a fate already.
     pub(super) fates: RecipientFates,
     /// What refused all of it: MAIL's reply.
@@ -67,6 +69,7 @@ impl Message {
             planned,
             recipient: 0,
             taken: 0,
+            answered: 0,
             fates: RecipientFates::default(),
             mail_refused: None,
             refused: false,
@@ -94,6 +97,15 @@ impl Message {
         }
     }
 
+    /// Notes what the mail data's reply for one recipient said (RFC 2033 section 4.2); whether another one is to come.
+    pub(super) fn note_answer(&mut self, fate: Fate) -> bool {
+        if self.answered < self.taken && self.fates.sum() < self.planned {
+            self.fates.count(fate, 1);
+        }
+        self.answered += 1;
+        self.answered < self.taken
+    }
+
     /// Ends the message: recipients without a fate of their own get `rest`; the message follows from them.
     pub(super) fn end(&mut self, rest: Fate) -> Ending {
         self.ended = true;
@@ -109,6 +121,9 @@ impl Message {
             if later { Fate::Deferred } else { Fate::Rejected }
         };
         let fate = match rest {
+            // One is enough, whatever became of the others and of the session.
+            _ if recipients.of(Fate::Accepted) > 0 => Fate::Accepted,
+            _ if recipients.of(Fate::InDoubt) > 0 => Fate::InDoubt,
             // A message without recipients has only the reply to itself.
             Fate::Rejected | Fate::Deferred if recipients.sum() > 0 => refusal(),
             _ if left == 0 && recipients.sum() > 0 => match recipients.of(Fate::Failed) {
@@ -169,6 +184,29 @@ mod tests {
         use Fate::{Failed, InDoubt, Rejected};
         check(3, &[Rejected], InDoubt, InDoubt, &[(Rejected, 1), (InDoubt, 2)]);
         check(1, &[], Failed, Failed, &[(Failed, 1)]);
+    }
+
+    #[test]
+    fn lmtp_answers_for_each_recipient() {
+        use Fate::{Accepted, Deferred, InDoubt, Rejected};
+        let play = |answers: &[Fate], rest| {
+            let mut message = message(4);
+            message.note_recipient(Some(Rejected));
+            (0..3).for_each(|_| message.note_recipient(None));
+            for (index, fate) in answers.iter().enumerate() {
+                assert_eq!(message.note_answer(*fate), index < 2);
+            }
+            let ending = message.end(rest);
+            assert_eq!(ending.recipients.sum(), 4);
+            let counts = [Accepted, Deferred, Rejected, InDoubt];
+            (ending.fate, counts.map(|fate| ending.recipients.of(fate)))
+        };
+        assert_eq!(play(&[Rejected, Accepted, Deferred], Deferred), (Accepted, [1, 1, 2, 0]));
+        assert_eq!(play(&[Rejected, Deferred, Rejected], Rejected), (Deferred, [0, 1, 3, 0]));
+        assert_eq!(play(&[Rejected, Rejected, Rejected], Rejected), (Rejected, [0, 0, 4, 0]));
+        // Lost after the first answer: the others are in doubt.
+        assert_eq!(play(&[Accepted], InDoubt), (Accepted, [1, 0, 1, 2]));
+        assert_eq!(play(&[Rejected], InDoubt), (InDoubt, [0, 0, 2, 2]));
     }
 
     #[test]

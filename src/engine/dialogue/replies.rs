@@ -8,6 +8,7 @@ use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
 use crate::plan::Plan;
 use crate::scenario::script::Op;
 use crate::scenario::step::StepId;
+use crate::smtp::Protocol;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::parser::ReplyFault;
 use crate::smtp::reply::{Reply, ReplyCode, Severity};
@@ -29,7 +30,11 @@ impl Dialogue {
             }
             match wire.next_event(&mut input) {
                 None => break,
-                Some(Event::Reply(owed, reply)) => self.handle_reply(plan, desk, now, owed, &reply),
+                Some(Event::Reply(owed, reply)) => {
+                    if self.handle_reply(plan, desk, now, owed, &reply) {
+                        wire.owe_again(owed);
+                    }
+                }
                 Some(Event::Unsolicited(reply)) => self.handle_unsolicited(plan, desk, now, &reply),
                 Some(Event::Fault(owed, fault)) => {
                     let partial = wire.partial();
@@ -64,6 +69,7 @@ impl Dialogue {
         }
     }
 
+    /// Whether the same command is owed another reply.
     fn handle_reply(
         &mut self,
         plan: &Plan,
@@ -71,14 +77,16 @@ impl Dialogue {
         now: Instant,
         owed: Owed<Debt>,
         reply: &Reply<'_>,
-    ) {
+    ) -> bool {
         let debt = owed.what;
+        let lmtp = plan.protocol() == Protocol::Lmtp;
+        let mut again = false;
         let outcome = self.judge(plan, debt, reply.code());
         let place = self.place(debt.step, self.stage_of(plan, desk, owed.sent));
         let took = now.saturating_duration_since(owed.sent);
         desk.recorder.sample(place, Clock::Service, outcome, took);
         desk.recorder.reply(place, reply.code(), reply.enhanced(), outcome, reply);
-        if debt.role != Role::Ehlo {
+        if debt.role != Role::Ehlo || lmtp {
             self.seen |= 1 << outcome as u8;
         }
         if debt.step == StepId::RSET || debt.role == Role::Eod {
@@ -95,6 +103,11 @@ impl Dialogue {
             Role::Ehlo if outcome == Outcome::Accepted => {
                 self.capabilities = Capabilities::from_ehlo(reply);
             }
+            // LMTP knows no other greeting to fall back to.
+            Role::Ehlo if lmtp => {
+                self.outcome = outcome;
+                self.todo = Todo::Quit;
+            }
             Role::Ehlo if outcome == Outcome::Rejected && !self.collecting => {
                 self.todo = Todo::Fallback;
             }
@@ -102,7 +115,7 @@ impl Dialogue {
             Role::Rcpt => self.handle_rcpt(outcome, reply.code()),
             Role::Data => self.handle_data(plan, desk, now, debt, outcome, reply.code()),
             Role::Chunk => self.handle_chunk(plan, desk, now, outcome, reply.code()),
-            Role::Eod => self.handle_eod(plan, desk, now, outcome, reply.code()),
+            Role::Eod => again = self.handle_eod(plan, desk, now, outcome, reply.code()),
             Role::Quit | Role::OwnQuit => {
                 // Whatever it said, the connection has done its work.
                 let outcome = self.outcome;
@@ -115,6 +128,7 @@ impl Dialogue {
             self.end_message(plan, desk, now, Fate::Deferred, Some(Outcome::Deferred));
             self.end(desk, now, Outcome::Deferred);
         }
+        again
     }
 
     /// How a reply fits its step.
@@ -217,6 +231,7 @@ impl Dialogue {
         self.end_message(plan, desk, now, fate, Some(outcome));
     }
 
+    /// The reply to mail data; whether it is one of several, and not the last.
     fn handle_eod(
         &mut self,
         plan: &Plan,
@@ -224,7 +239,7 @@ impl Dialogue {
         now: Instant,
         outcome: Outcome,
         code: ReplyCode,
-    ) {
+    ) -> bool {
         let fate = match code.severity() {
             Severity::Completed => Fate::Accepted,
             // 3yz settles nothing: the message may have been taken.
@@ -232,7 +247,14 @@ impl Dialogue {
             Severity::Transient => Fate::Deferred,
             Severity::Permanent => Fate::Rejected,
         };
+        if plan.protocol() == Protocol::Lmtp
+            && let Some(message) = self.message.as_mut().filter(|message| !message.ended)
+            && message.note_answer(fate)
+        {
+            return true;
+        }
         self.end_message(plan, desk, now, fate, Some(outcome));
+        false
     }
 
     /// A reply that nobody was owed: which command the next one belongs to is not known any more.

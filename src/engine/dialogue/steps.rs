@@ -11,6 +11,7 @@ use crate::message::seed::{Purpose, choice, uniform};
 use crate::plan::Plan;
 use crate::scenario::script::{Bdat, Command, Cut, Data, Op, Verb};
 use crate::scenario::step::StepId;
+use crate::smtp::Protocol;
 use crate::smtp::command::LineEndInCommand;
 
 /// The end of data behind a body that ends in CRLF (RFC 5321 section 4.1.1.4).
@@ -156,16 +157,25 @@ impl Dialogue {
             Verb::Quit => Role::Quit,
             Verb::Helo | Verb::Rset | Verb::Other => Role::Other,
         };
+        // RFC 2033 section 4.1: the same greeting under another name.
+        let lhlo = role == Role::Ehlo && plan.protocol() == Protocol::Lmtp;
+        let step = if lhlo { StepId::LHLO } else { command.step };
         loop {
             let Desk { out, date, .. } = desk;
-            let rendered = out.line(|out| self.put_line(plan, date, &command.line, out));
+            let rendered = out.line(|out| {
+                let start = out.len();
+                self.put_line(plan, date, &command.line, out);
+                if let Some(verb) = out.get_mut(start..start + 4).filter(|_| lhlo) {
+                    verb.copy_from_slice(b"LHLO");
+                }
+            });
             if let Err(error) = rendered {
                 return self.cannot_render(plan, desk, now, error);
             }
             if role == Role::Mail {
                 self.attempt(desk);
             }
-            self.owe(plan, now, command.step, role, index);
+            self.owe(plan, now, step, role, index);
             if !each {
                 break;
             }

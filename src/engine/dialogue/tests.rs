@@ -20,6 +20,8 @@ use crate::scenario::step::StepNames;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Load, Scenario, Timeouts};
 
+mod lmtp;
+
 /// Actions after which a dialogue is taken to run for ever.
 const ACTIONS_MAX: usize = 200;
 
@@ -77,42 +79,46 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
 /// `S: <silence>` are no lines. The last line is the way it ended and the fates.
 #[track_caller]
 fn check(script: &str, messages: u64, recipients: u32, talk: &str) {
+    play(&plan(script, messages, recipients), talk);
+}
+
+#[track_caller]
+fn play(plan: &Plan, talk: &str) {
     let want: Vec<&str> = talk.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let plan = plan(script, messages, recipients);
     let start = clock::now();
     let mut now = start;
-    let layout = Arc::new(Layout::new(&plan));
+    let layout = Arc::new(Layout::new(plan));
     let recorder = Recorder::new(Arc::clone(&layout), 0, start, Duration::from_secs(86_400));
-    let mut desk = Desk::new(start, recorder, Numbers::new(NumberSource::new(&plan)));
-    let mut dialogue = Dialogue::new(&plan, 0, Box::new([]), now);
+    let mut desk = Desk::new(start, recorder, Numbers::new(NumberSource::new(plan)));
+    let mut dialogue = Dialogue::new(plan, 0, Box::new([]), now);
     let mut got: Vec<String> = Vec::new();
     let mut peer = want.iter().filter(|line| line.starts_with("S:"));
-    dialogue.start(&plan, &mut desk, now);
-    dialogue.connected(&plan, &mut desk, now);
+    dialogue.start(plan, &mut desk, now);
+    dialogue.connected(plan, &mut desk, now);
     for count in 0.. {
         assert!(count < ACTIONS_MAX, "the dialogue does not end: {got:#?}");
         now += Duration::from_millis(1);
         desk.out.clear();
-        match dialogue.next(&plan, &mut desk, now) {
+        match dialogue.next(plan, &mut desk, now) {
             Action::Write(part) => {
                 got.push(format!("C: {}", shown(&desk, part.as_ref())));
-                dialogue.written(&plan, &mut desk, now);
+                dialogue.written(plan, &mut desk, now);
             }
             Action::Sleep(length) => now += length,
             Action::Read => match peer.next().copied() {
                 Some(line @ "S: <closed>") => {
                     got.push(line.into());
-                    dialogue.handle_failure(&plan, &mut desk, now, Failure::Closed, "");
+                    dialogue.handle_failure(plan, &mut desk, now, Failure::Closed, "");
                 }
                 Some(line @ "S: <silence>") => {
                     got.push(line.into());
                     now = dialogue.deadline().unwrap();
-                    dialogue.handle_timeout(&plan, &mut desk, now);
+                    dialogue.handle_timeout(plan, &mut desk, now);
                 }
                 Some(line) => {
                     got.push(line.into());
                     let wire = line[2..].trim_start().replace('|', "\r\n") + "\r\n";
-                    dialogue.handle_input(&plan, &mut desk, now, wire.as_bytes());
+                    dialogue.handle_input(plan, &mut desk, now, wire.as_bytes());
                 }
                 None => panic!("the peer has nothing to say: {got:#?}"),
             },

@@ -22,7 +22,7 @@ impl Compiler<'_> {
         let (word, arguments) = content.split_word();
         let verb = word.text.to_ascii_uppercase();
         match verb.as_str() {
-            "STARTTLS" | "AUTH" | "LHLO" => {
+            "STARTTLS" | "AUTH" => {
                 let message = format!("{verb} is not supported by this version");
                 self.report.add(Wrong::new(word.span(), message, "take the line out"));
             }
@@ -183,6 +183,7 @@ impl Compiler<'_> {
         match verb {
             "EHLO" => Some(StepId::EHLO),
             "HELO" => Some(StepId::HELO),
+            "LHLO" => Some(StepId::LHLO),
             "MAIL" => Some(StepId::MAIL),
             "RCPT" => Some(StepId::RCPT),
             "RSET" => Some(StepId::RSET),
@@ -200,7 +201,7 @@ impl Compiler<'_> {
 /// The rules that a command is under; `verb` in upper case.
 fn kind_of(verb: &str) -> Verb {
     match verb {
-        "EHLO" => Verb::Ehlo,
+        "EHLO" | "LHLO" => Verb::Ehlo,
         "HELO" => Verb::Helo,
         "MAIL" => Verb::Mail,
         "RCPT" => Verb::Rcpt,

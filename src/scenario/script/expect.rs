@@ -48,7 +48,7 @@ fn code_range(text: &str) -> Option<RangeInclusive<u16>> {
 pub(super) fn default_expect(verb: &str) -> Expect {
     // RFC 5321 section 4.3.2.
     match verb {
-        "EHLO" | "HELO" | "MAIL" | "RSET" | "NOOP" => Expect::codes(&[250]),
+        "EHLO" | "LHLO" | "HELO" | "MAIL" | "RSET" | "NOOP" => Expect::codes(&[250]),
         "RCPT" => Expect::codes(&[250, 251]),
         "VRFY" => Expect::codes(&[250, 251, 252]),
         "EXPN" => Expect::codes(&[250, 252]),

@@ -6,6 +6,7 @@ use super::{Close, ERRORS_MAX, Greeted, Phase, RECIPIENTS_MAX, SinkSession, Tran
 use crate::behavior::SinkVerb;
 use crate::sink::arguments::{self, Chunk};
 use crate::sink::repertoire::*;
+use crate::smtp::Protocol;
 use crate::smtp::transparency::Unstuffer;
 
 impl SinkSession {
@@ -184,7 +185,7 @@ impl SinkSession {
 
 /// The verb of a line, in any case, and its argument without the white space that RFC 5321 section 4.1.1 has servers
 /// tolerate at the end.
-pub(super) fn split_command(line: &[u8]) -> (SinkVerb, &[u8]) {
+pub(super) fn split_command(line: &[u8], protocol: Protocol) -> (SinkVerb, &[u8]) {
     let line = line.trim_ascii_end();
     let Some((name, rest)) = line.split_first_chunk::<4>() else {
         return (SinkVerb::Unknown, &[]);
@@ -194,7 +195,11 @@ pub(super) fn split_command(line: &[u8]) -> (SinkVerb, &[u8]) {
         [b' ', ..] => rest.trim_ascii_start(),
         _ => return (SinkVerb::Unknown, &[]),
     };
+    let lmtp = protocol == Protocol::Lmtp;
     let verb = match &name.map(|byte| byte.to_ascii_lowercase()) {
+        // RFC 2033 section 4.1: LHLO instead of both, never beside them.
+        b"lhlo" if lmtp => SinkVerb::Ehlo,
+        b"ehlo" | b"helo" if lmtp => SinkVerb::Unknown,
         b"mail" => SinkVerb::Mail,
         b"rcpt" => SinkVerb::Rcpt,
         b"data" => SinkVerb::Data,

@@ -21,7 +21,12 @@ struct Played {
 /// Plays `pieces`, each as soon as the session takes input, on a virtual clock that stands still unless a reply is
 /// delayed.
 fn play(behavior: &Behavior, pieces: &[&[u8]]) -> Played {
-    let service = Arc::new(Service::new("sink.test", behavior));
+    play_in(Protocol::Smtp, behavior, pieces)
+}
+
+/// The same in either protocol.
+fn play_in(protocol: Protocol, behavior: &Behavior, pieces: &[&[u8]]) -> Played {
+    let service = Arc::new(Service::new("sink.test", behavior, protocol));
     let start = clock::now();
     let mut now = start;
     let mut session = SinkSession::new(Arc::clone(&service), now);
@@ -422,4 +427,41 @@ proptest! {
         prop_assert_eq!(whole.output, parts.output);
         prop_assert_eq!(whole.counts, parts.counts);
     }
+}
+
+#[test]
+fn lmtp_answers_mail_data_once_a_recipient() {
+    let behavior = Behavior::default();
+    let (client, server) = sides(
+        "S: 220 sink.test LMTP smtpbench sink
+         C: EHLO me.test
+         S: 500 5.5.2 command not recognized
+         C: LHLO me.test
+         S: 250-sink.test
+         S: 250-PIPELINING
+         S: 250-8BITMIME
+         S: 250-SIZE 1073741824
+         S: 250-ENHANCEDSTATUSCODES
+         S: 250-SMTPUTF8
+         S: 250 CHUNKING
+         C: MAIL FROM:<a@b.test>
+         S: 250 2.1.0 sender ok
+         C: RCPT TO:<c@d.test>
+         S: 250 2.1.5 recipient ok
+         C: RCPT TO:<e@d.test>
+         S: 250 2.1.5 recipient ok
+         C: BDAT 0 LAST
+         S: 250 2.0.0 message taken
+         S: 250 2.0.0 message taken
+         C: MAIL FROM:<a@b.test>
+         S: 250 2.1.0 sender ok
+         C: BDAT 0 LAST
+         S: 554 5.5.1 no valid recipients
+         C: QUIT
+         S: 221 2.0.0 bye",
+    );
+    let played = play_in(Protocol::Lmtp, &behavior, &[&client]);
+    assert_eq!(String::from_utf8_lossy(&played.output), server);
+    let counts = played.counts;
+    assert_eq!((counts.messages, counts.recipients), (1, 2));
 }

@@ -19,7 +19,6 @@ fn control_words_are_spelled_out() {
             "send\"x\"": unknown control word `send"x"` (control words: hello, transaction, repeat, pipeline, end, pause, drop, abort, send, expect; commands begin with an upper-case verb)
             "starttls": STARTTLS is not supported by this version (take the line out)
             "AUTH": AUTH is not supported by this version (take the line out)
-            "Lhlo": LHLO is not supported by this version (take the line out)
         "#]],
     );
 }

@@ -110,7 +110,7 @@ fn replies_over_the_limit_pause_the_session() {
 
 #[test]
 fn a_silent_session_ends_after_the_idle_limit() {
-    let service = Arc::new(Service::new("sink.test", &Behavior::default()));
+    let service = Arc::new(Service::new("sink.test", &Behavior::default(), Protocol::Smtp));
     let start = clock::now();
     let (mut session, mut out) = (SinkSession::new(service, start), Vec::new());
     session.start(start, &mut out);
