@@ -1,6 +1,6 @@
 //! smtpbench against servers that others wrote: what it says it sent is what they say they took.
 //!
-//! Postfix and its smtp-sink come from Debian's packages into a root of their own, aiosmtpd from PyPI into a
+//! Postfix with its smtp-sink and Dovecot come from Debian's packages into roots of their own, aiosmtpd from PyPI into a
 //! virtual environment in the build tree. A server that cannot be had is skipped aloud, or a failure where
 //! `SMTPBENCH_PEERS=required`.
 
@@ -10,6 +10,7 @@
 )]
 
 mod aiosmtpd;
+mod dovecot;
 mod postfix;
 mod probe;
 #[path = "../it/support/program.rs"]
@@ -22,3 +23,4 @@ mod table;
 mod accounting;
 mod bytes;
 mod harness;
+mod lmtp;
