@@ -1,6 +1,6 @@
 //! The resolved run: what will happen, and the only input of the engine.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,6 +102,16 @@ impl Plan {
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         self.targets.first().map_or(Protocol::Smtp, |target| target.url.protocol())
+    }
+
+    /// The local address that connection number `turn` to `address` comes from, where the scenario names any.
+    #[must_use]
+    pub fn source(&self, address: &Address, turn: usize) -> Option<IpAddr> {
+        let Address::Tcp(address) = address else { return None };
+        let fits = |source: &&IpAddr| source.is_ipv4() == address.is_ipv4();
+        let sources = &self.scenario.sources;
+        let count = sources.iter().filter(fits).count();
+        sources.iter().filter(fits).nth(turn.checked_rem(count)?).copied()
     }
 
     /// How many file descriptors the sessions need, with what the process needs besides.

@@ -10,6 +10,7 @@ use super::exit::{Exit, Stop};
 use super::{colour, say};
 use crate::clock::{self, Duration};
 use crate::message::render::RunIdentity;
+use crate::net::resolve::Family;
 use crate::scenario::fault::{Fault, Place};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{self, Bound, Overrides, Scenario, Source};
@@ -24,6 +25,12 @@ pub(super) struct LoadFlags {
     /// Confirms that the target is yours: exactly its host (for any that is not on this machine)
     #[arg(long = "i-own", value_name = "HOST")]
     pub(super) owned: Vec<String>,
+    /// IPv4 addresses of the target only
+    #[arg(long, short = '4', conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// IPv6 addresses of the target only
+    #[arg(long, short = '6')]
+    ipv6: bool,
     /// Sessions open at once
     #[arg(long, value_name = "N", env = "SMTPBENCH_SESSIONS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     sessions: Option<u32>,
@@ -85,6 +92,15 @@ fn per_session(text: &str) -> Result<RangeInclusive<u64>, String> {
 }
 
 impl LoadFlags {
+    /// The family of addresses that was asked for.
+    pub(super) fn family(&self) -> Option<Family> {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Some(Family::V4),
+            (_, true) => Some(Family::V6),
+            _ => None,
+        }
+    }
+
     fn overrides(&self) -> Overrides {
         Overrides {
             target: self.target.clone(),

@@ -31,7 +31,7 @@ pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
     if scenario.target == Some(TargetUrl::Embedded) {
         say("target embedded: this talks to smtpbench's own sink, not to a server");
     }
-    let aim = aim(&scenario, &args.load.owned)?;
+    let aim = aim(&scenario, &args.load)?;
     let identity = args.load.identity(&scenario);
     let plan = Plan::new(scenario, aim.target, identity, 1);
     let interrupts = Interrupts::watch()?;

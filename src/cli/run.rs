@@ -54,7 +54,7 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let scenario = args.load.scenario(args.scenario.as_deref())?;
     announce(&scenario);
-    let aim = aim(&scenario, &args.load.owned)?;
+    let aim = aim(&scenario, &args.load)?;
     let mut folder = folder(args, &scenario)?;
     let interrupts = Interrupts::watch()?;
     let identity = args.load.identity(&scenario);

@@ -1,8 +1,12 @@
 //! From the target that was asked for to addresses, with the built-in sink started where that is it.
 
+use std::net::IpAddr;
+
 use super::exit::{Exit, Stop};
+use super::flags::LoadFlags;
 use super::guard;
-use crate::net::resolve;
+use crate::net::connect::check_source;
+use crate::net::resolve::{self, Family};
 use crate::plan::{Address, Target};
 use crate::scenario::Scenario;
 use crate::scenario::target::TargetUrl;
@@ -19,17 +23,17 @@ pub(super) struct Aim {
 ///
 /// # Errors
 /// When there is none, it cannot be resolved, or the guard refuses it.
-pub(super) fn aim(scenario: &Scenario, owned: &[String]) -> Result<Aim, Stop> {
+pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
     let url = scenario.target.clone().ok_or_else(|| {
         Stop::new(
             Exit::Scenario,
             "the scenario has no target\nname one with --target smtp://host:port, or `url` under [target]",
         )
     })?;
-    let mut addresses = resolve::resolve(&url).map_err(|error| {
+    let mut addresses = resolve::resolve(&url, flags.family()).map_err(|error| {
         Stop::new(Exit::Unreachable, format!("the host of {url} cannot be resolved: {error}"))
     })?;
-    guard::admit(&url, &addresses, owned)?;
+    guard::admit(&url, &addresses, &flags.owned)?;
     let sink = match url {
         TargetUrl::Embedded => Some(embedded(scenario)?),
         _ => None,
@@ -38,9 +42,41 @@ pub(super) fn aim(scenario: &Scenario, owned: &[String]) -> Result<Aim, Stop> {
         addresses = sink.addresses().iter().map(address_of).collect();
     }
     if addresses.is_empty() {
-        return Err(Stop::new(Exit::Unreachable, format!("the host of {url} has no address")));
+        let family = match flags.family() {
+            None => "address",
+            Some(Family::V4) => "IPv4 address",
+            Some(Family::V6) => "IPv6 address",
+        };
+        return Err(Stop::new(Exit::Unreachable, format!("the host of {url} has no {family}")));
     }
+    check_sources(&scenario.sources, &mut addresses)?;
     Ok(Aim { target: Target { name: "target".to_owned(), url, addresses }, sink })
+}
+
+/// Holds source addresses against this machine, and drops target addresses that none of them can reach.
+fn check_sources(sources: &[IpAddr], addresses: &mut Vec<Address>) -> Result<(), Stop> {
+    let refuse = |message: String| Err(Stop::new(Exit::Scenario, message));
+    for source in sources {
+        if let Err(error) = check_source(*source) {
+            return refuse(format!(
+                "no connection can come from {source}: {error}\n\
+                 `source` under [client] takes addresses of this machine only"
+            ));
+        }
+    }
+    let reaches = |address: &Address| match address {
+        Address::Unix(_) => false,
+        Address::Tcp(to) => sources.iter().any(|source| source.is_ipv4() == to.is_ipv4()),
+    };
+    if !sources.is_empty() {
+        addresses.retain(reaches);
+        if addresses.is_empty() {
+            return refuse(
+                "the target has no address of the kind that `source` under [client] has".to_owned(),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn embedded(scenario: &Scenario) -> Result<Sink, Stop> {

@@ -135,7 +135,8 @@ impl SessionRun<'_> {
         let mut last = (Failure::Internal, "the target has no address".to_owned());
         for turn in 0..addresses.len() {
             let address = &addresses[(first + turn) % addresses.len()];
-            last = match tokio::time::timeout(limit, connect::connect(address)).await {
+            let source = self.bench.plan.source(address, (first + turn) / addresses.len());
+            last = match tokio::time::timeout(limit, connect::connect(address, source)).await {
                 Ok(Ok(stream)) => {
                     self.note(|| format!("connected to {address}"));
                     self.with_dialogue(|dialogue, plan, desk, now| {

@@ -177,7 +177,7 @@ async fn keep_slot(bench: Rc<Bench>, slot: Slot, mut numbers: SlotNumbers) {
         let addresses = &plan.targets[0].addresses;
         // Slots begin with different addresses and go round, each in its own turn.
         let turn = numbers.slot + number / numbers.step.max(1);
-        let first = usize::try_from(turn).unwrap_or(0) % addresses.len();
+        let first = usize::try_from(turn).unwrap_or(0);
         let mut session =
             SessionRun { bench: &bench, dialogue: &slot, timer: &mut timer, transcript: None };
         session.run(addresses, first).await;

@@ -50,6 +50,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             scripts: scripts.iter().map(script).collect(),
             steps: StepNames::default(),
             client: None::<Template>,
+            sources: Vec::new(),
             mail: Mail {
                 senders: addresses(),
                 recipients: addresses(),

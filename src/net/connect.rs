@@ -1,11 +1,12 @@
 //! Connections to a target: TCP over IPv4 and IPv6, and UNIX sockets.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::measure::outcome::Failure;
 use crate::plan::Address;
@@ -17,20 +18,36 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
-/// Connects to `address`. Has no time limit of its own.
+/// Connects to `address`, from `source` where there is one (TCP only). Has no time limit of its own.
 ///
 /// # Errors
 /// As the operating system gives them; [`classify`] sorts them.
-pub async fn connect(address: &Address) -> io::Result<Stream> {
+pub async fn connect(address: &Address, source: Option<IpAddr>) -> io::Result<Stream> {
     match address {
         Address::Tcp(address) => {
-            let stream = TcpStream::connect(address).await?;
+            let stream = match source {
+                None => TcpStream::connect(address).await?,
+                Some(source) => {
+                    let socket =
+                        if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                    socket.bind(SocketAddr::new(source, 0))?;
+                    socket.connect(*address).await?
+                }
+            };
             // Small writes must not wait for the peer's delayed acknowledgement: 40 ms of our own making.
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         }
         Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
     }
+}
+
+/// Whether connections can come from `source`: it is an address of this machine.
+///
+/// # Errors
+/// As the operating system gives them.
+pub fn check_source(source: IpAddr) -> io::Result<()> {
+    UdpSocket::bind(SocketAddr::new(source, 0)).map(drop)
 }
 
 /// What an error of connecting, reading or writing means, and on whose side it lies.

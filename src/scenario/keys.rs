@@ -197,7 +197,14 @@ pub(super) static TOP: TableKeys = table(
 static CLIENT: TableKeys = table(
     "[client]",
     "Who the client says it is.",
-    &[key("name", Kind::Text, "Name in EHLO; may hold values.").required()],
+    &[
+        key("name", Kind::Text, "Name in EHLO; may hold values."),
+        key(
+            "source",
+            Kind::Texts,
+            "Local addresses that connections come from in turn: 127.0.0.2-127.0.0.20.",
+        ),
+    ],
 );
 
 static TARGET: TableKeys = table(

@@ -10,6 +10,7 @@ mod nearest;
 mod reader;
 pub mod schema;
 pub mod script;
+pub mod source;
 pub mod step;
 pub mod target;
 pub mod template;
@@ -17,6 +18,7 @@ pub mod threshold;
 
 use std::fs::File;
 use std::io::Read;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,6 +112,8 @@ pub struct Scenario {
     pub steps: StepNames,
     /// The client's name in EHLO; `None` means `client-N.test` with the session number.
     pub client: Option<Template>,
+    /// `[client] source`: local addresses that connections come from, in turn; none leaves the choice to the system.
+    pub sources: Vec<IpAddr>,
     /// Senders, recipients and messages.
     pub mail: Mail,
     /// `[data.*]`.

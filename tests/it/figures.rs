@@ -365,3 +365,46 @@ fn lmtp_is_accounted_for_each_recipient() {
         assert!(rows("lhlo") >= 5 && rows("ehlo") == 0, "{name}\n{latency}");
     }
 }
+
+/// A peer that only says where its connections come from.
+#[test]
+fn connections_come_from_the_source_addresses_in_turn() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = std::thread::spawn(move || {
+        let mut seen = std::collections::BTreeMap::new();
+        for stream in listener.incoming().take(40) {
+            let mut stream = stream.unwrap();
+            *seen.entry(stream.peer_addr().unwrap().ip().to_string()).or_insert(0) += 1;
+            std::io::Write::write_all(&mut stream, b"421 4.3.2 not now\r\n").unwrap();
+        }
+        seen
+    });
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("sources.toml");
+    let text = format!(
+        "preflight = false\nthresholds = []\n[target]\nurl = \"smtp://{address}\"\n\
+         [load]\nsessions = 8\nfor = \"2s\"\n[client]\nsource = [\"127.0.0.2-127.0.0.4\", \"127.0.0.9\"]\n"
+    );
+    fs::write(&file, text).unwrap();
+    let out = folder.path().join("out");
+    Smtpbench::new(&["run", "--quiet"]).arg(&file).arg("--out").arg(&out).run().code(&[0]);
+    let seen = seen.join().unwrap();
+    let from: Vec<&str> = seen.keys().map(String::as_str).collect();
+    assert_eq!(from, ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.9"], "{seen:?}");
+    assert!(seen.values().all(|count| *count >= 5), "{seen:?}");
+}
+
+#[test]
+fn a_source_that_is_not_here_and_a_family_without_address_are_told() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("sources.toml");
+    let text = "[target]\nurl = \"embedded:\"\n[load]\nmessages = 1\nsessions = 1\n\
+                [client]\nsource = [\"192.0.2.7\"]\n";
+    fs::write(&file, text).unwrap();
+    let finished = Smtpbench::new(&["run", "--quiet"]).arg(&file).run().code(&[65]);
+    assert!(finished.to_string().contains("no connection can come from 192.0.2.7"), "{finished}");
+    let finished = Smtpbench::new(&["run", "-6", "--target", "smtp://127.0.0.1:9"]).run();
+    let finished = finished.code(&[69]);
+    assert!(finished.to_string().contains("has no IPv6 address"), "{finished}");
+}

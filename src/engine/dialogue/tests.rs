@@ -51,6 +51,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         scripts: vec![script.unwrap_or_else(|| panic!("{faults:?}"))],
         steps,
         client: Some(Template::text("me.test")),
+        sources: Vec::new(),
         mail: Mail {
             senders: list("from@sender.test"),
             recipients: list("to@recipient.test"),

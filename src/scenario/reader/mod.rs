@@ -18,6 +18,7 @@ mod text;
 mod timeouts;
 mod values;
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::fault::{Fault, Faults, Place};
 use super::names::Names;
+use super::source::{SOURCES_MAX, parse_source};
 use super::step::StepNames;
 use super::target::TargetUrl;
 use super::template::{TemplateUse, parse_template};
@@ -145,6 +147,7 @@ impl Reader<'_> {
             _ => None,
         };
         let (recipients, per_message) = recipients?;
+        let (client, sources) = client?;
         Some(Scenario {
             name: name?,
             path: source.path.clone(),
@@ -155,7 +158,8 @@ impl Reader<'_> {
             load: load?,
             scripts: scripts?,
             steps: std::mem::take(&mut self.steps),
-            client: client?,
+            client,
+            sources,
             mail: Mail { senders: senders?, recipients, per_message, kinds: kinds? },
             tables: tables?.into_iter().map(|(table, _)| table).collect(),
             timeouts: timeouts?,
@@ -202,15 +206,23 @@ impl Reader<'_> {
         Some(overrides.target.clone().or(url))
     }
 
-    /// The client's name: text, or `[client] name`.
-    fn client(&mut self, top: &Section<'_>, overrides: &Overrides) -> Option<Option<Template>> {
+    /// The client's name, text or `[client] name`, and the addresses that it comes from.
+    fn client(
+        &mut self,
+        top: &Section<'_>,
+        overrides: &Overrides,
+    ) -> Option<(Option<Template>, Vec<IpAddr>)> {
+        let mut sources = Vec::new();
         let text = match top.field("client") {
             None => None,
             Some(field) if field.value.is_str() => Some(self.text(&field)?),
             Some(field) => {
                 let section = self.open_table(&field)?;
-                let field = section.field("name")?;
-                Some(self.text(&field)?)
+                sources = self.sources(&section)?;
+                match section.field("name") {
+                    Some(field) => Some(self.text(&field)?),
+                    None => None,
+                }
             }
         };
         let file = text.map(|text| self.client_name(&text));
@@ -220,9 +232,26 @@ impl Reader<'_> {
         });
         match (file, flag) {
             (Some(None), _) => None,
-            (_, Some(flag)) => flag.map(Some),
-            (file, None) => Some(file.flatten()),
+            (_, Some(flag)) => Some((Some(flag?), sources)),
+            (file, None) => Some((file.flatten(), sources)),
         }
+    }
+
+    /// `[client] source`.
+    fn sources(&mut self, section: &Section<'_>) -> Option<Vec<IpAddr>> {
+        let Some(field) = section.field("source") else { return Some(Vec::new()) };
+        let mut sources = Vec::new();
+        for text in self.texts(&field)? {
+            match parse_source(&text.value) {
+                Ok(addresses) => sources.extend(addresses),
+                Err(error) => self.faults.push(text.fault(error.message, error.hint)),
+            }
+        }
+        if sources.len() > SOURCES_MAX {
+            let message = format!("{} source addresses, over {SOURCES_MAX}", sources.len());
+            self.faults.add(field.span.clone(), message, "write fewer");
+        }
+        Some(sources)
     }
 
     fn client_name(&mut self, text: &Text) -> Option<Template> {

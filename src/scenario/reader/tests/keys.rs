@@ -14,7 +14,7 @@ name = "every"
 thresholds = ["accepted > 99%"]
 preflight = false
 seed = 7
-client = { name = "bench.example.com" }
+client = { name = "bench.example.com", source = ["127.0.0.2-127.0.0.9"] }
 [target]
 url = "embedded:"
 [load]

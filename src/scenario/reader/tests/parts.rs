@@ -51,7 +51,11 @@ fn target_and_client() {
         &["1:10: the client's name is empty or holds a space"],
     );
     check(&format!("client = 1\n{LOAD}"), &["1:10: `client` needs a table, not a whole number"]);
-    check_part("[client]\n", &["4:1: [client] has no `name`"]);
+    assert!(good(&format!("{LOAD}\n[client]\n")).client.is_none());
+    let sources = good(&format!("{LOAD}\n[client]\nsource = [\"::1\", \"127.0.0.2-127.0.0.4\"]"));
+    assert_eq!(sources.sources.len(), 4);
+    check_part("[client]\nsource = [\"x\"]", &["5:11: `x` is not an IP address"]);
+    check_part("[client]\nsorce = []", &["5:1: unknown key `sorce` in [client]"]);
     assert!(good(&format!("client = \"a.test\"\n{LOAD}")).client.is_some());
 }
 
