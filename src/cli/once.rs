@@ -23,11 +23,26 @@ pub(super) struct OnceArgs {
     /// Messages of the session at most
     #[arg(long = "transactions", value_name = "N", default_value_t = 1)]
     transactions: u64,
+    /// The script to run, where the scenario has several [default: the first]
+    #[arg(long, value_name = "NAME")]
+    script: Option<String>,
 }
 
-/// Runs one session of the first script and prints what was said.
+/// Runs one session of the first script, or of the one that is named, and prints what was said.
 pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
-    let scenario = args.load.scenario(args.scenario.as_deref())?;
+    let mut scenario = args.load.scenario(args.scenario.as_deref())?;
+    if let Some(name) = &args.script {
+        let known: Vec<&str> = scenario.scripts.iter().map(|script| &*script.name).collect();
+        let Some(index) = known.iter().position(|known| known == name) else {
+            let message = format!(
+                "the scenario has no script `{}`\nits scripts: {}",
+                name.escape_debug(),
+                known.join(", ")
+            );
+            return Err(Stop::new(Exit::Usage, message));
+        };
+        scenario.scripts.swap(0, index);
+    }
     if scenario.target == Some(TargetUrl::Embedded) {
         say("target embedded: this talks to smtpbench's own sink, not to a server");
     }

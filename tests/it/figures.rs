@@ -408,3 +408,18 @@ fn a_source_that_is_not_here_and_a_family_without_address_are_told() {
     let finished = finished.code(&[69]);
     assert!(finished.to_string().contains("has no IPv6 address"), "{finished}");
 }
+
+#[test]
+fn once_runs_the_script_that_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("two.toml");
+    let text = "[target]\nurl = \"embedded:\"\n[load]\nmessages = 1\nsessions = 1\n\
+                [[scripts]]\nname = \"mail\"\nsteps = '''\nhello\ntransaction\nMAIL FROM:<>\nend\n'''\n\
+                [[scripts]]\nname = \"odd\"\nsteps = '''\nhello\nVRFY x\n'''\n";
+    fs::write(&file, text).unwrap();
+    let once = |script| Smtpbench::new(&["once", "--script", script]).arg(&file).run();
+    let finished = once("odd").code(&[0]).to_string();
+    assert!(finished.contains("VRFY x") && !finished.contains("MAIL"), "{finished}");
+    let finished = once("od").code(&[64]).to_string();
+    assert!(finished.contains("its scripts: mail, odd"), "{finished}");
+}
