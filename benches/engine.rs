@@ -96,6 +96,7 @@ fn engine(c: &mut Criterion) {
         protocol: Protocol::Smtp,
         hostname: "sink.test".into(),
         threads: 1,
+        tls: None,
     })
     .expect("loopback can be listened on");
     let ListenAddress::Tcp(address) = sink.addresses()[0] else { return };

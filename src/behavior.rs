@@ -26,6 +26,7 @@ pub enum SinkVerb {
     Vrfy,
     Help,
     Quit,
+    Starttls,
     /// A command it does not know.
     Unknown,
 }
@@ -46,6 +47,7 @@ impl SinkVerb {
         ("vrfy", Self::Vrfy),
         ("help", Self::Help),
         ("quit", Self::Quit),
+        ("starttls", Self::Starttls),
         ("unknown", Self::Unknown),
     ];
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::render::RunIdentity;
+use crate::scenario::security::TlsUse;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Scenario};
 use crate::schedule::{self, Stage};
@@ -102,6 +103,13 @@ impl Plan {
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         self.targets.first().map_or(Protocol::Smtp, |target| target.url.protocol())
+    }
+
+    /// When sessions go over to TLS.
+    #[must_use]
+    pub fn tls_use(&self) -> TlsUse {
+        let security = &self.scenario.security;
+        self.targets.first().map_or(security.tls, |target| security.tls_use(&target.url))
     }
 
     /// The local address that connection number `turn` to `address` comes from, where the scenario names any.

@@ -12,6 +12,7 @@ use crate::clock::{self, Duration};
 use crate::message::render::RunIdentity;
 use crate::net::resolve::Family;
 use crate::scenario::fault::{Fault, Place};
+use crate::scenario::security::TlsUse;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{self, Bound, Overrides, Scenario, Source};
 use crate::units;
@@ -19,7 +20,7 @@ use crate::units;
 /// What is sent, and where to.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct LoadFlags {
-    /// Where the mail goes: smtp://host:port, lmtp://host:port, smtp+unix:///path, lmtp+unix:///path or embedded:
+    /// Where the mail goes: smtp:// or smtps://host:port, lmtp://host:port, smtp+unix:///path, lmtp+unix:///path or embedded:
     #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetUrl::parse)]
     pub(super) target: Option<TargetUrl>,
     /// Confirms that the target is yours: exactly its host (for any that is not on this machine)
@@ -58,6 +59,15 @@ pub(super) struct LoadFlags {
     /// The client's name in EHLO
     #[arg(long, value_name = "NAME", env = "SMTPBENCH_HELO")]
     helo: Option<String>,
+    /// STARTTLS: none, starttls or opportunistic (where it is offered); smtps:// is TLS from the first byte
+    #[arg(long, value_name = "USE", env = "SMTPBENCH_TLS", value_parser = tls_use)]
+    tls: Option<TlsUse>,
+    /// Trust the certificates of this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", env = "SMTPBENCH_CA")]
+    ca: Option<PathBuf>,
+    /// Take any certificate
+    #[arg(long, env = "SMTPBENCH_NO_VERIFY", value_parser = FalseyValueParser::new())]
+    no_verify: bool,
     /// MAIL, RCPT and DATA in one write where the server offers PIPELINING
     #[arg(long, env = "SMTPBENCH_PIPELINING", value_parser = FalseyValueParser::new())]
     pipelining: bool,
@@ -81,6 +91,13 @@ fn some_time(text: &str) -> Result<Duration, String> {
         Ok(length) => Ok(length),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn tls_use(text: &str) -> Result<TlsUse, &'static str> {
+    [TlsUse::None, TlsUse::Starttls, TlsUse::Opportunistic]
+        .into_iter()
+        .find(|tls| tls.name() == text)
+        .ok_or("write none, starttls or opportunistic")
 }
 
 fn per_session(text: &str) -> Result<RangeInclusive<u64>, String> {
@@ -116,6 +133,9 @@ impl LoadFlags {
             pipelining: self.pipelining,
             thresholds: self.thresholds.clone(),
             no_preflight: self.no_preflight,
+            tls: self.tls,
+            ca: self.ca.clone(),
+            no_verify: self.no_verify,
         }
     }
 

@@ -8,6 +8,7 @@ use super::interrupt::Interrupts;
 use super::say;
 use crate::clock::{self, Duration};
 use crate::engine::single::{self, Single};
+use crate::measure::outcome::Failure;
 use crate::plan::Plan;
 use crate::scenario::script::Script;
 
@@ -75,7 +76,9 @@ pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned,
         return Ok(learned);
     }
     let url = &plan.targets[0].url;
-    let (what, hint) = if single.connected {
+    let (what, hint) = if let Some((failure, hint)) = single.failure.and_then(advice) {
+        (format!("{} with {url}: nothing was measured", failure.name()), hint)
+    } else if single.connected {
         (
             format!("{url} refused the preflight: nothing was measured"),
             "mend what it refuses, or leave the preflight out: preflight = false, --no-preflight",
@@ -95,6 +98,7 @@ pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned,
 fn with_script(plan: &Plan, script: Script) -> Plan {
     let mut plan = plan.clone();
     plan.scenario.scripts = vec![script];
+    plan.scenario.security.share = 1.0;
     plan
 }
 
@@ -105,4 +109,9 @@ fn run(plan: &Plan, interrupts: &Interrupts) -> Result<Single, Stop> {
             let exit = interrupts.heard().unwrap_or(Exit::Interrupted);
             Stop::new(exit, "interrupted before the load: nothing was measured")
         })
+}
+
+/// What helps against a failure, where that is known.
+fn advice(failure: Failure) -> Option<(Failure, &'static str)> {
+    failure.hint().map(|hint| (failure, hint))
 }

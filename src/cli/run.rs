@@ -52,9 +52,9 @@ pub(super) struct RunArgs {
 
 /// Runs a scenario and reports.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
-    let scenario = args.load.scenario(args.scenario.as_deref())?;
+    let mut scenario = args.load.scenario(args.scenario.as_deref())?;
     announce(&scenario);
-    let aim = aim(&scenario, &args.load)?;
+    let aim = aim(&mut scenario, &args.load)?;
     let mut folder = folder(args, &scenario)?;
     let interrupts = Interrupts::watch()?;
     let identity = args.load.identity(&scenario);

@@ -1,5 +1,6 @@
 //! `smtpbench sink`: the built-in server.
 
+use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use clap::Args;
@@ -8,7 +9,9 @@ use super::exit::{Exit, Stop};
 use super::interrupt::Interrupts;
 use super::{print, say};
 use crate::behavior::{Behavior, Rule};
-use crate::sink::{ListenAddress, Sink, SinkOptions};
+use crate::net::tls::{TlsIdentity, TlsServer};
+use crate::scenario::security::PemFile;
+use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls};
 use crate::smtp::Protocol;
 use crate::units;
 
@@ -29,6 +32,18 @@ pub(super) struct SinkArgs {
     /// Speaks LMTP instead of SMTP
     #[arg(long)]
     lmtp: bool,
+    /// Speaks TLS: by STARTTLS, or from the first byte (implicit)
+    #[arg(long, value_name = "HOW", value_parser = ["starttls", "implicit"])]
+    tls: Option<String>,
+    /// PEM file with its certificate and chain, instead of one that is made at the start
+    #[arg(long, value_name = "FILE", requires = "key", requires = "tls")]
+    certificate: Option<PathBuf>,
+    /// PEM file with the key of the certificate
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// Writes its certificate there, for a client that is to trust it: ca = "FILE"
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    write_certificate: Option<PathBuf>,
     /// Its name in the greeting
     #[arg(long, value_name = "NAME", default_value = "sink.test")]
     hostname: String,
@@ -40,6 +55,7 @@ pub(super) struct SinkArgs {
 /// Serves until it is interrupted, then prints what it took.
 pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     let _ = crate::net::limits::raise_descriptor_limit();
+    let tls = tls(&args)?;
     let mut rules = args.delay;
     rules.extend(args.reply);
     let interrupts = Interrupts::watch()?;
@@ -49,6 +65,7 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
         protocol: if args.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         hostname: args.hostname,
         threads: usize::from(args.threads),
+        tls,
     };
     let mut sink = Sink::start(options)
         .map_err(|error| Stop::new(Exit::Unreachable, format!("cannot listen: {error}")))?;
@@ -61,4 +78,27 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     let counts = sink.counts();
     print(&counts.to_string())?;
     Ok(Exit::Good)
+}
+
+/// TLS as the flags ask for it.
+fn tls(args: &SinkArgs) -> Result<Option<SinkTls>, Stop> {
+    let Some(how) = &args.tls else { return Ok(None) };
+    let wrong = |message: String| Stop::new(Exit::Usage, message);
+    let file = |path: &PathBuf| {
+        let bytes = std::fs::read(path)
+            .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
+        Ok(PemFile { path: path.clone(), bytes })
+    };
+    let identity = match (&args.certificate, &args.key) {
+        (Some(certificate), Some(key)) => TlsIdentity::read(&file(certificate)?, &file(key)?),
+        _ => TlsIdentity::make(&[&args.hostname, "localhost", "127.0.0.1", "::1"]),
+    };
+    let identity = identity.map_err(wrong)?;
+    if let Some(path) = &args.write_certificate {
+        std::fs::write(path, identity.pem()).map_err(|error| {
+            Stop::new(Exit::Results, format!("{} cannot be written: {error}", path.display()))
+        })?;
+    }
+    let server = TlsServer::new(&identity).map_err(wrong)?;
+    Ok(Some(SinkTls { server, implicit: how == "implicit" }))
 }

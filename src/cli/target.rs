@@ -7,10 +7,12 @@ use super::flags::LoadFlags;
 use super::guard;
 use crate::net::connect::check_source;
 use crate::net::resolve::{self, Family};
+use crate::net::tls::{TlsClient, TlsIdentity, TlsServer};
 use crate::plan::{Address, Target};
 use crate::scenario::Scenario;
+use crate::scenario::security::{PemFile, TlsUse};
 use crate::scenario::target::TargetUrl;
-use crate::sink::{ListenAddress, Sink, SinkOptions};
+use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls};
 use crate::smtp::Protocol;
 
 /// A target that may be used, and the sink behind it where it is `embedded:`.
@@ -23,7 +25,7 @@ pub(super) struct Aim {
 ///
 /// # Errors
 /// When there is none, it cannot be resolved, or the guard refuses it.
-pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
+pub(super) fn aim(scenario: &mut Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
     let url = scenario.target.clone().ok_or_else(|| {
         Stop::new(
             Exit::Scenario,
@@ -50,6 +52,7 @@ pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
         return Err(Stop::new(Exit::Unreachable, format!("the host of {url} has no {family}")));
     }
     check_sources(&scenario.sources, &mut addresses)?;
+    TlsClient::new(&scenario.security, &url).map_err(|error| Stop::new(Exit::Scenario, error))?;
     Ok(Aim { target: Target { name: "target".to_owned(), url, addresses }, sink })
 }
 
@@ -79,13 +82,27 @@ fn check_sources(sources: &[IpAddr], addresses: &mut Vec<Address>) -> Result<(),
     Ok(())
 }
 
-fn embedded(scenario: &Scenario) -> Result<Sink, Stop> {
+/// The built-in sink, with TLS by a certificate of its own where the scenario asks for that.
+fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
+    let tls = match scenario.security.tls {
+        TlsUse::None => None,
+        _ => {
+            let bug = |error| Stop::new(Exit::Bug, error);
+            let identity = TlsIdentity::make(&["localhost"]).map_err(bug)?;
+            let server = TlsServer::new(&identity).map_err(bug)?;
+            let bytes = identity.pem().as_bytes().to_vec();
+            let path = "the built-in sink's certificate".into();
+            scenario.security.ca = Some(PemFile { path, bytes });
+            Some(SinkTls { server, implicit: false })
+        }
+    };
     let options = SinkOptions {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
         behavior: scenario.sink.clone(),
         protocol: Protocol::Smtp,
         hostname: "sink.test".to_owned(),
         threads: 1,
+        tls,
     };
     Sink::start(options).map_err(|error| {
         Stop::new(

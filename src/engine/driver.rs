@@ -20,6 +20,7 @@ use crate::engine::upload::UploadPart;
 use crate::measure::outcome::Failure;
 use crate::net::connect::{self, Stream};
 use crate::net::timers::Timers;
+use crate::net::tls::TlsClient;
 use crate::plan::{Address, Plan};
 use crate::scenario::step::StepId;
 
@@ -36,6 +37,8 @@ pub struct Bench {
     pub read_buffer: RefCell<Vec<u8>>,
     /// For pauses, which may be shorter than the runtime's millisecond.
     pub timers: Timers,
+    /// For targets with TLS.
+    pub tls: Option<TlsClient>,
     /// Wakes pauses and waits when the run drains.
     pub draining: tokio::sync::Notify,
 }
@@ -94,9 +97,19 @@ impl SessionRun<'_> {
                 Action::Read => self.read(&mut stream).await,
                 Action::Write(part) => self.write(&mut stream, part).await,
                 Action::Sleep(length) => self.sleep(&mut stream, length).await,
+                Action::Handshake => match self.secure(stream).await {
+                    Some(secured) => stream = secured,
+                    None => return,
+                },
                 Action::Close { reset } => {
                     if reset {
                         stream.reset_on_close();
+                    } else {
+                        poll_fn(|cx| {
+                            stream.poll_farewell(cx);
+                            Poll::Ready(())
+                        })
+                        .await;
                     }
                     self.note(|| {
                         if reset { "connection reset by us" } else { "connection closed" }
@@ -157,6 +170,38 @@ impl SessionRun<'_> {
         self.with_dialogue(|dialogue, _, desk, now| {
             dialogue.not_connected(desk, now, failure, &detail);
         });
+        None
+    }
+
+    /// Goes over to TLS; `None` where that failed, with the connection gone.
+    async fn secure(&self, stream: Stream) -> Option<Stream> {
+        let deadline = self.dialogue.borrow().deadline();
+        let left = deadline.map(|at| at.saturating_duration_since(clock::now()));
+        let handshake = async {
+            let client = self.bench.tls.as_ref().ok_or(std::io::ErrorKind::InvalidInput)?;
+            stream.secure(client).await
+        };
+        match tokio::time::timeout(left.unwrap_or(Duration::MAX), handshake).await {
+            Ok(Ok((stream, secured))) => {
+                let facts = &secured.facts;
+                self.note(|| {
+                    let (version, suite, group) =
+                        (facts.version, &facts.cipher_suite, &facts.group);
+                    let how = if facts.resumed { ", resumed" } else { "" };
+                    let subject = &facts.certificate.subject;
+                    format!("{version} {suite} {group}{how}, certificate of {subject}")
+                });
+                self.with_dialogue(|dialogue, plan, desk, now| {
+                    dialogue.secured(plan, desk, now, &secured);
+                });
+                return Some(stream);
+            }
+            Ok(Err(error)) => {
+                let error = tls_cause(error);
+                self.fail(connect::classify(&error), &error.to_string());
+            }
+            Err(_) => self.time_out(),
+        }
         None
     }
 
@@ -300,6 +345,16 @@ fn poll_input(
     })
 }
 
+/// The end of a stream in a handshake says no more than that; the library's words for it would.
+fn tls_cause(error: std::io::Error) -> std::io::Error {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => {
+            std::io::Error::new(error.kind(), "the peer closed in the TLS handshake")
+        }
+        _ => error,
+    }
+}
+
 /// Bytes on their way out.
 struct Outgoing {
     part: Option<UploadPart>,
@@ -307,11 +362,13 @@ struct Outgoing {
     written: u64,
     /// What is left of `Desk::out`, once another session may use that.
     held: Option<Vec<u8>>,
+    /// All is written, and may still wait to be encrypted and sent.
+    flushing: bool,
 }
 
 impl Outgoing {
     fn new(part: Option<UploadPart>) -> Self {
-        Self { part, written: 0, held: None }
+        Self { part, written: 0, held: None, flushing: false }
     }
 
     /// Writes once; true when all is out, false after some progress.
@@ -325,8 +382,9 @@ impl Outgoing {
         let desk = desk.borrow();
         let head = self.held.as_deref().unwrap_or_else(|| desk.out.bytes());
         let total = head.len() as u64 + self.part.as_ref().map_or(0, UploadPart::bytes);
-        if self.written == total {
-            return Poll::Ready(Ok(true));
+        if self.flushing || self.written == total {
+            self.flushing = true;
+            return stream.poll_flush(cx).map_ok(|()| true);
         }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = fill(plan, head, self.part.as_ref(), self.written, &mut slices);
@@ -334,7 +392,8 @@ impl Outgoing {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
             Poll::Ready(Ok(bytes)) => {
                 self.written += bytes as u64;
-                Poll::Ready(Ok(self.written == total))
+                self.flushing = self.written == total;
+                Poll::Ready(Ok(false))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {

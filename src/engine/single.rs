@@ -9,9 +9,10 @@ use crate::engine::dialogue::{Dialogue, rows_of};
 use crate::engine::driver::{Bench, READ_BYTES, SessionRun, Timer};
 use crate::engine::transcript::Transcript;
 use crate::measure::layout::Layout;
-use crate::measure::outcome::Outcome;
+use crate::measure::outcome::{Failure, Outcome};
 use crate::measure::recorder::Recorder;
 use crate::net::timers::Timers;
+use crate::net::tls::TlsClient;
 use crate::plan::Plan;
 use crate::schedule;
 
@@ -22,6 +23,8 @@ pub struct Single {
     pub transcript: Transcript,
     /// A connection stood.
     pub connected: bool,
+    /// Why there was no usable reply, where that ended the session.
+    pub failure: Option<Failure>,
     /// A reply was a 4yz that its step did not expect.
     pub deferred: bool,
     /// The script ran to its end, and no reply was worse than a deferral.
@@ -77,6 +80,8 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         desk: RefCell::new(Desk::new(started, recorder, numbers)),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
         timers: Timers::new()?,
+        tls: TlsClient::new(&plan.scenario.security, &plan.targets[0].url)
+            .map_err(std::io::Error::other)?,
         draining: tokio::sync::Notify::new(),
     };
     let dialogue = RefCell::new(Dialogue::new(plan, 0, rows_of(plan, 0, 0), started));
@@ -96,6 +101,7 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
     Ok(Single {
         transcript: transcript.into_inner(),
         connected: dialogue.was_connected(),
+        failure: dialogue.failure(),
         deferred: dialogue.saw(Outcome::Deferred),
         passed: dialogue.outcome() == Outcome::Accepted
             && !dialogue.saw(Outcome::Rejected)

@@ -15,6 +15,7 @@ use crate::engine::driver::{Bench, READ_BYTES, SessionRun, Timer};
 use crate::measure::layout::Layout;
 use crate::measure::recorder::{Recorder, Snapshot};
 use crate::net::timers::Timers;
+use crate::net::tls::TlsClient;
 use crate::plan::Plan;
 use crate::schedule;
 
@@ -105,6 +106,8 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         desk: RefCell::new(Desk::new(*started, recorder, Numbers::new(Arc::clone(numbers)))),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
         timers: Timers::new()?,
+        tls: TlsClient::new(&plan.scenario.security, &plan.targets[0].url)
+            .map_err(std::io::Error::other)?,
         draining: tokio::sync::Notify::new(),
     });
     let timers = Rc::clone(&bench);

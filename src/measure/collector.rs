@@ -12,6 +12,7 @@ use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::tables;
 use crate::measure::tally::{FailureTally, FateCounts, MessageTally, ReplyTally, StageTally};
+use crate::measure::tls::TlsTally;
 use crate::measure::validity::EndOfRun;
 use crate::plan::Plan;
 use crate::scenario::step::StepId;
@@ -32,6 +33,7 @@ pub struct Collector {
     pub(super) failures: BTreeMap<PlaceId, FailureTally>,
     pub(super) messages: Vec<MessageTally>,
     pub(super) stages: Vec<StageTally>,
+    pub(super) tls: TlsTally,
     pub(super) rows: IntervalRows,
     /// Of each worker: it has nothing more to say of intervals below this.
     until: Vec<u64>,
@@ -95,6 +97,7 @@ impl Collector {
             failures: BTreeMap::new(),
             messages: vec![MessageTally::default(); layout.script_count()],
             stages: vec![StageTally::default(); layout.stages().len()],
+            tls: TlsTally::default(),
             rows: IntervalRows::new(),
             until: vec![0; workers],
             spans: BTreeMap::new(),
@@ -112,6 +115,7 @@ impl Collector {
         for (script, tally) in &snapshot.messages {
             self.messages[script.index()].add(tally);
         }
+        self.tls.add(&snapshot.tls);
         for (sum, tally) in self.stages.iter_mut().zip(&snapshot.stages) {
             sum.add(tally);
         }

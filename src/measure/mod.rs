@@ -20,4 +20,5 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod thresholds;
+pub mod tls;
 pub mod validity;

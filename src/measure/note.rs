@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::measure::outcome::Failure;
 use crate::stats::quantile::Quantile;
 use crate::units::Microseconds;
 
@@ -14,6 +15,13 @@ pub enum Note {
     SameMachine,
     /// The program was built without optimisation.
     DebugBuild,
+    /// Any certificate was taken.
+    CertificatesNotVerified,
+    /// A failure for which a remedy is known.
+    FailureAdvice {
+        /// What it was.
+        failure: Failure,
+    },
     /// A worker had no time left.
     WorkerAtCeiling {
         /// From 0.
@@ -63,6 +71,8 @@ impl Note {
             Self::EmbeddedTarget => "embedded_target",
             Self::SameMachine => "same_machine",
             Self::DebugBuild => "debug_build",
+            Self::CertificatesNotVerified => "certificates_not_verified",
+            Self::FailureAdvice { .. } => "failure_advice",
             Self::WorkerAtCeiling { .. } => "worker_at_ceiling",
             Self::TooFewSamples { .. } => "too_few_samples",
             Self::ThresholdOnEstimate { .. } => "threshold_on_estimate",
@@ -84,6 +94,10 @@ impl Note {
                 "target and generator share this machine, and so its processors".to_owned()
             }
             Self::DebugBuild => "this is a debug build, slower than smtpbench is".to_owned(),
+            Self::CertificatesNotVerified => {
+                "certificates were not verified: anyone could have been the server".to_owned()
+            }
+            Self::FailureAdvice { failure } => format!("there were failures: {}", failure.name()),
             Self::WorkerAtCeiling { worker, share } => format!(
                 "the generator is at its ceiling: worker {worker} used {:.0} % of a core",
                 share * 100.0
@@ -114,6 +128,10 @@ impl Note {
                 "generate the load on another machine for absolute figures".to_owned()
             }
             Self::DebugBuild => "build with --release".to_owned(),
+            Self::CertificatesNotVerified => {
+                "name the certificates to trust with `ca` under [target]".to_owned()
+            }
+            Self::FailureAdvice { failure } => failure.hint().unwrap_or_default().to_owned(),
             Self::WorkerAtCeiling { .. } => {
                 "more workers, fewer sessions or smaller messages show whether the target has more"
                     .to_owned()

@@ -89,6 +89,28 @@ pub enum Failure {
     ReplyTooLong,
     /// A reply that no command owed.
     Unsolicited,
+    /// STARTTLS is wanted and not offered.
+    TlsNotOffered,
+    /// Bytes in clear text behind the 220 to STARTTLS: an injected reply (RFC 3207 section 6).
+    ClearTextAfterStarttls,
+    /// The peer answers a handshake in clear text.
+    NotTls,
+    /// The peer ended TLS with an alert (RFC 8446 section 6.2).
+    TlsAlert,
+    /// A handshake or record that is none.
+    TlsProtocol,
+    /// The certificate's time is over.
+    CertificateExpired,
+    /// The certificate's time has not begun.
+    CertificateNotYetValid,
+    /// The certificate is for another name.
+    CertificateWrongName,
+    /// The certificate is signed by nobody but itself.
+    CertificateSelfSigned,
+    /// The certificate is signed by nobody who is trusted.
+    CertificateUnknownIssuer,
+    /// The certificate cannot be used for another reason.
+    CertificateInvalid,
     /// No file descriptor was left.
     NoDescriptors,
     /// No local port or address was left.
@@ -133,6 +155,17 @@ impl Failure {
             Self::LineTooLong => "line_too_long",
             Self::ReplyTooLong => "reply_too_long",
             Self::Unsolicited => "unsolicited",
+            Self::TlsNotOffered => "tls_not_offered",
+            Self::ClearTextAfterStarttls => "clear_text_after_starttls",
+            Self::NotTls => "not_tls",
+            Self::TlsAlert => "tls_alert",
+            Self::TlsProtocol => "tls_protocol",
+            Self::CertificateExpired => "certificate_expired",
+            Self::CertificateNotYetValid => "certificate_not_yet_valid",
+            Self::CertificateWrongName => "certificate_wrong_name",
+            Self::CertificateSelfSigned => "certificate_self_signed",
+            Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
+            Self::CertificateInvalid => "certificate_invalid",
             Self::NoDescriptors => "no_descriptors",
             Self::NoPorts => "no_ports",
             Self::Internal => "internal",
@@ -149,10 +182,49 @@ impl Failure {
             | Self::Garbage
             | Self::LineTooLong
             | Self::ReplyTooLong
-            | Self::Unsolicited => Fault::Peer,
+            | Self::Unsolicited
+            | Self::ClearTextAfterStarttls => Fault::Peer,
+            Self::TlsNotOffered
+            | Self::NotTls
+            | Self::TlsAlert
+            | Self::TlsProtocol
+            | Self::CertificateExpired
+            | Self::CertificateNotYetValid
+            | Self::CertificateWrongName
+            | Self::CertificateSelfSigned
+            | Self::CertificateUnknownIssuer
+            | Self::CertificateInvalid => Fault::Tls,
             Self::Unreachable | Self::Reset => Fault::Network,
             Self::NoDescriptors | Self::NoPorts | Self::Internal => Fault::Generator,
         }
+    }
+
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::TlsNotOffered => {
+                "tls = \"opportunistic\" goes on in clear text; a server with TLS from the first byte is smtps://"
+            }
+            Self::NotTls => {
+                "the server speaks clear text first: write an smtp:// URL, with tls = \"starttls\""
+            }
+            Self::CertificateExpired => {
+                "the server needs a new one; verify = false takes it as it is"
+            }
+            Self::CertificateNotYetValid => "compare the clocks of both machines",
+            Self::CertificateWrongName => {
+                "write the name that the certificate has: server_name = \"…\" under [target]"
+            }
+            Self::CertificateSelfSigned => {
+                "trust it: ca = \"its.pem\" under [target], or --ca; verify = false takes any"
+            }
+            Self::CertificateUnknownIssuer => {
+                "name the certificate that signed it: ca = \"root.pem\" under [target], or --ca; a server must \
+                 send the ones between"
+            }
+            _ => return None,
+        })
     }
 
     /// The outcome of the step in which it happened.

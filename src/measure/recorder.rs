@@ -12,6 +12,7 @@ use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
 use crate::measure::tally::{
     FailureTally, MessageTally, RecipientFates, ReplyKind, ReplyTally, Sample, StageTally,
 };
+use crate::measure::tls::{TlsFacts, TlsTally};
 use crate::smtp::reply::{EnhancedCode, Reply, ReplyCode};
 
 /// Takes the samples of one worker.
@@ -30,6 +31,7 @@ pub struct Recorder {
     failures: Touched<FailureTally>,
     messages: Vec<MessageTally>,
     stages: Vec<StageTally>,
+    tls: TlsTally,
 }
 
 /// What one worker measured from one `take` to the next. Holds only what was touched.
@@ -45,6 +47,7 @@ pub struct Snapshot {
     pub(super) failures: Vec<(PlaceId, FailureTally)>,
     pub(super) messages: Vec<(ScriptId, MessageTally)>,
     pub(super) stages: Vec<StageTally>,
+    pub(super) tls: TlsTally,
 }
 
 impl Recorder {
@@ -64,6 +67,7 @@ impl Recorder {
             failures: Touched::new(layout.place_count()),
             messages: vec![MessageTally::default(); layout.script_count()],
             stages: vec![StageTally::default(); layout.stages().len()],
+            tls: TlsTally::default(),
             layout,
         }
     }
@@ -170,6 +174,16 @@ impl Recorder {
         self.stages[usize::from(stage)].closed += 1;
     }
 
+    /// A session that could have gone over to TLS goes on in clear text.
+    pub fn stayed_clear(&mut self) {
+        self.tls.clear += 1;
+    }
+
+    /// A session went over to TLS.
+    pub fn secured(&mut self, facts: &TlsFacts) {
+        self.tls.count(facts, 1);
+    }
+
     /// So many bytes were written to the target.
     pub fn bytes_sent(&mut self, stage: u8, bytes: u64) {
         self.stages[usize::from(stage)].bytes_sent += bytes;
@@ -201,6 +215,7 @@ impl Recorder {
             failures: self.failures.take(PlaceId::from_index),
             messages,
             stages: self.stages.iter_mut().map(std::mem::take).collect(),
+            tls: std::mem::take(&mut self.tls),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::FateCounts;
 use crate::measure::thresholds::ThresholdRow;
+use crate::measure::tls::TlsTally;
 use crate::measure::validity::Validity;
 use crate::stats::quantile::Quantile;
 use crate::stats::share::Share;
@@ -36,6 +37,8 @@ pub struct Summary {
     pub outcomes: Vec<OutcomeRow>,
     /// Every kind of failure.
     pub failures: Vec<FailureRow>,
+    /// What was agreed under TLS, over all stages.
+    pub tls: TlsTally,
     /// The time series.
     pub intervals: Vec<IntervalRow>,
     /// The thresholds, judged.

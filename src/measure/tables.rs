@@ -12,10 +12,12 @@ use crate::measure::summary::{
     FailureRow, Figures, IntervalRow, LatencyRow, MailUnit, OutcomeRow, ReplyRow, StepRow, Summary,
     TotalRow,
 };
+use crate::measure::tally::FailureTally;
 use crate::measure::tally::{FateCounts, MessageTally};
 use crate::measure::thresholds::{self, ThresholdRow};
 use crate::measure::validity::{self, CEILING, EndOfRun, RunState};
 use crate::plan::{Address, Plan};
+use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::scenario::target::TargetUrl;
 use crate::stats::binomial::as_f64;
@@ -68,6 +70,7 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
         outcomes: outcomes(collector, judged, end),
         failures: failures(collector),
         intervals: intervals(collector, plan, end),
+        tls: collector.tls.clone(),
         notes: notes(collector, plan, end, &messages, &eod, &thresholds),
         validity: validity::judge(end, &accounting, in_judged),
         thresholds,
@@ -388,6 +391,15 @@ fn notes(
     }
     if !end.optimised {
         notes.push(Note::DebugBuild);
+    }
+    if plan.tls_use() != TlsUse::None && !plan.scenario.security.verifies() {
+        notes.push(Note::CertificatesNotVerified);
+    }
+    for failure in collector.failures.values().flat_map(FailureTally::failures) {
+        let note = Note::FailureAdvice { failure };
+        if failure.hint().is_some() && !notes.contains(&note) {
+            notes.push(note);
+        }
     }
     if let Some((wanted, limit)) = end.descriptors_short {
         notes.push(Note::DescriptorLimit { wanted, limit });

@@ -233,6 +233,11 @@ impl ReplyTally {
 pub struct FailureTally(Vec<(Failure, u64, Sample)>);
 
 impl FailureTally {
+    /// The kinds of failures.
+    pub(super) fn failures(&self) -> impl Iterator<Item = Failure> {
+        self.0.iter().map(|(failure, ..)| *failure)
+    }
+
     /// Counts failures; `sample` is called for a kind that is new here.
     pub(super) fn count(&mut self, failure: Failure, count: u64, sample: impl FnOnce() -> Sample) {
         match self.0.iter_mut().find(|(known, ..)| *known == failure) {

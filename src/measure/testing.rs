@@ -37,6 +37,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             path: None,
             text: "name = \"known\"\n".to_owned(),
             target: Some(url.clone()),
+            security: Default::default(),
             preflight: false,
             seed: None,
             load: Load {

@@ -23,6 +23,7 @@ pub enum Purpose {
     MessagesPerSession,
     Cut,
     Pause,
+    Tls,
 }
 
 /// The generator for one choice.

@@ -7,15 +7,24 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
 use crate::measure::outcome::Failure;
+use crate::net::tls::{self, Secured, TlsClient};
 use crate::plan::Address;
+
+/// An open connection, in clear text.
+#[derive(Debug)]
+pub enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
 
 /// An open connection.
 #[derive(Debug)]
 pub enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Clear(Socket),
+    Tls(Box<TlsStream<Socket>>),
 }
 
 /// Connects to `address`, from `source` where there is one (TCP only). Has no time limit of its own.
@@ -36,9 +45,11 @@ pub async fn connect(address: &Address, source: Option<IpAddr>) -> io::Result<St
             };
             // Small writes must not wait for the peer's delayed acknowledgement: 40 ms of our own making.
             stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
+            Ok(Stream::Clear(Socket::Tcp(stream)))
         }
-        Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        Address::Unix(path) => {
+            UnixStream::connect(path).await.map(|stream| Stream::Clear(Socket::Unix(stream)))
+        }
     }
 }
 
@@ -54,6 +65,9 @@ pub fn check_source(source: IpAddr) -> io::Result<()> {
 #[must_use]
 pub fn classify(error: &io::Error) -> Failure {
     use rustix::io::Errno;
+    if let Some(failure) = tls::classify(error) {
+        return failure;
+    }
     match Errno::from_io_error(error) {
         Some(Errno::MFILE | Errno::NFILE) => return Failure::NoDescriptors,
         Some(Errno::NOBUFS | Errno::NOMEM) => return Failure::Internal,
@@ -78,19 +92,97 @@ pub fn classify(error: &io::Error) -> Failure {
     }
 }
 
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
 impl Stream {
+    /// Goes over to TLS.
+    ///
+    /// # Errors
+    /// As the handshake gives them; [`classify`] sorts them.
+    pub async fn secure(self, client: &TlsClient) -> io::Result<(Self, Secured)> {
+        match self {
+            Self::Clear(socket) => {
+                let (stream, secured) = client.secure(socket).await?;
+                Ok((Self::Tls(Box::new(stream)), secured))
+            }
+            Self::Tls(_) => Err(io::Error::other("the connection speaks TLS already")),
+        }
+    }
+
+    fn socket(&self) -> &Socket {
+        match self {
+            Self::Clear(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     /// Makes the close a reset (TCP only; a UNIX socket knows none).
     pub fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
+        if let Socket::Tcp(stream) = self.socket() {
             // A socket that refuses the option is closed in the ordinary way, which the peer sees as a drop.
             let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
+    /// Says goodbye in TLS (RFC 8446 section 6.1), as far as that goes without waiting.
+    pub fn poll_farewell(&mut self, cx: &mut Context<'_>) {
+        if let Self::Tls(stream) = self {
+            // The connection is over: nobody is left who would act on a failure.
+            let _ = Pin::new(stream).poll_shutdown(cx);
         }
     }
 
     /// Reads what is there; 0 bytes at the end of the stream.
     ///
     /// # Errors
-    /// As the operating system gives them.
+    /// As the operating system or TLS gives them.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -98,24 +190,35 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         let result = match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Self::Clear(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
         };
         result.map_ok(|()| buffer.filled().len())
     }
 
-    /// Writes as much as goes at once.
+    /// Writes as much as goes at once. It may wait here for [`Stream::poll_flush`].
     ///
     /// # Errors
-    /// As the operating system gives them.
+    /// As the operating system or TLS gives them.
     pub fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Self::Clear(socket) => Pin::new(socket).poll_write_vectored(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        }
+    }
+
+    /// Ready once the operating system has all that was written.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Clear(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 }

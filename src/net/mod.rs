@@ -5,6 +5,7 @@ pub mod limits;
 pub mod listen;
 pub mod resolve;
 pub mod timers;
+pub mod tls;
 
 use std::io;
 use std::os::fd::OwnedFd;

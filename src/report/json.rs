@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::tls;
 use crate::measure::accounting::Balance;
 use crate::measure::outcome::Fate;
 use crate::measure::summary::{LatencyRow, Summary};
@@ -40,7 +41,7 @@ pub fn manifest(summary: &Summary, plan: &Plan, facts: &RunFacts) -> Vec<u8> {
             cpu_count: facts.host.cpu_count,
             descriptor_limit: facts.host.descriptor_limit,
         },
-        targets: targets(plan, facts),
+        targets: targets(plan, facts, summary),
         validity: validity(summary),
         notes: summary
             .notes
@@ -131,6 +132,8 @@ struct TargetFacts<'a> {
     addresses: Vec<String>,
     greeting: Option<String>,
     capabilities: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<tls::TlsFacts<'a>>,
 }
 
 #[derive(Serialize)]
@@ -306,7 +309,7 @@ fn resolved(plan: &Plan) -> Resolved<'_> {
     }
 }
 
-fn targets<'a>(plan: &'a Plan, facts: &RunFacts) -> Vec<TargetFacts<'a>> {
+fn targets<'a>(plan: &'a Plan, facts: &RunFacts, summary: &'a Summary) -> Vec<TargetFacts<'a>> {
     let address = |address: &Address| match address {
         Address::Tcp(address) => address.to_string(),
         Address::Unix(path) => path.display().to_string(),
@@ -317,6 +320,7 @@ fn targets<'a>(plan: &'a Plan, facts: &RunFacts) -> Vec<TargetFacts<'a>> {
         addresses: target.addresses.iter().map(address).collect(),
         greeting: facts.greeting.as_ref().map(|text| printable(text.as_bytes())),
         capabilities: facts.capabilities.iter().map(|text| printable(text.as_bytes())).collect(),
+        tls: tls::facts(plan, summary),
     };
     plan.targets.iter().map(target).collect()
 }

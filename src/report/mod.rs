@@ -8,6 +8,7 @@ pub mod json;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod tls;
 
 use jiff::Timestamp;
 

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::tls;
 use crate::measure::accounting::Balance;
 use crate::measure::histogram::Estimate;
 use crate::measure::outcome::{Fate, Outcome};
@@ -38,6 +39,12 @@ pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
     steps(&mut text, &summary.steps);
     replies(&mut text, summary);
     failures(&mut text, summary);
+    for (index, line) in tls::words(plan, &summary.tls).into_iter().enumerate() {
+        if index == 0 {
+            text.gap();
+        }
+        text.line(if index == 0 { "tls" } else { "" }, &line);
+    }
     for (index, note) in summary.notes.iter().enumerate() {
         if index == 0 {
             text.gap();

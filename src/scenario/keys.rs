@@ -210,12 +210,38 @@ static CLIENT: TableKeys = table(
 static TARGET: TableKeys = table(
     "[target]",
     "The server under test.",
-    &[key(
-        "url",
-        Kind::Text,
-        "smtp:// or lmtp://host:port, smtp+unix:// or lmtp+unix:///path, or embedded:.",
-    )
-    .required()],
+    &[
+        key(
+            "url",
+            Kind::Text,
+            "smtp://, smtps:// or lmtp://host:port, smtp+unix:// or lmtp+unix:///path, or embedded:.",
+        )
+        .required(),
+        key(
+            "tls",
+            Kind::Choice(&["none", "starttls", "opportunistic"]),
+            "STARTTLS never, always, or where it is offered; smtps:// is TLS from the first byte.",
+        )
+        .or("\"none\""),
+        key("tls_share", Kind::Text, "Share of the sessions that go over to TLS, as a percentage.")
+            .or("\"100%\""),
+        key("ca", Kind::Text, "A PEM file: certificates to trust instead of the system's."),
+        key("server_name", Kind::Text, "The name in the server's certificate; the URL's host without it."),
+        key(
+            "verify",
+            Kind::Bool,
+            "Whether the certificate is verified; opportunistic TLS does so only if told whom to trust.",
+        )
+        ,
+        key("client_cert", Kind::Text, "A PEM file: our certificate, with its chain."),
+        key("client_key", Kind::Text, "A PEM file: the key of our certificate."),
+        key("min_version", Kind::Choice(&["1.2", "1.3"]), "The lowest version of TLS that is offered.")
+            .or("\"1.2\""),
+        key("max_version", Kind::Choice(&["1.2", "1.3"]), "The highest version of TLS that is offered.")
+            .or("\"1.3\""),
+        key("resumption", Kind::Bool, "Whether later sessions may resume the TLS session of earlier ones.")
+            .or("false"),
+    ],
 );
 
 static LOAD: TableKeys = table(

@@ -10,6 +10,7 @@ mod nearest;
 mod reader;
 pub mod schema;
 pub mod script;
+pub mod security;
 pub mod source;
 pub mod step;
 pub mod target;
@@ -30,6 +31,7 @@ use crate::units::format_duration;
 pub use fault_report::FaultReport;
 use reader::Form;
 use script::{Op, Script};
+use security::{Security, TlsUse};
 use step::{StepId, StepNames};
 use target::TargetUrl;
 use threshold::Threshold;
@@ -100,6 +102,8 @@ pub struct Scenario {
     pub text: String,
     /// `[target] url`, or `--target`.
     pub target: Option<TargetUrl>,
+    /// TLS to the target.
+    pub security: Security,
     /// One uncounted session before the load.
     pub preflight: bool,
     /// `seed`: what fixes every random choice, unless a flag says otherwise.
@@ -246,4 +250,10 @@ pub struct Overrides {
     pub thresholds: Vec<String>,
     /// `--no-preflight`.
     pub no_preflight: bool,
+    /// `--tls`.
+    pub tls: Option<TlsUse>,
+    /// `--ca`.
+    pub ca: Option<PathBuf>,
+    /// `--no-verify`.
+    pub no_verify: bool,
 }

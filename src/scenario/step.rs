@@ -26,25 +26,31 @@ standard_steps! {
     HELO = 3, "helo";
     /// LMTP (RFC 2033 section 4.1).
     LHLO = 4, "lhlo";
-    MAIL = 5, "mail";
-    RCPT = 6, "rcpt";
+    /// STARTTLS until its 220 (RFC 3207).
+    STARTTLS = 5, "starttls";
+    /// A full TLS handshake, from the first byte of ours.
+    TLS = 6, "tls";
+    /// A TLS handshake that resumed an earlier session.
+    TLS_RESUMED = 7, "tls_resumed";
+    MAIL = 8, "mail";
+    RCPT = 9, "rcpt";
     /// DATA until its 354.
-    DATA = 7, "data";
+    DATA = 10, "data";
     /// 354 until the last byte of mail data is written.
-    UPLOAD = 8, "upload";
+    UPLOAD = 11, "upload";
     /// BDAT chunks but the last.
-    BDAT = 9, "bdat";
+    BDAT = 12, "bdat";
     /// Last byte of mail data until its reply; BDAT LAST too.
-    EOD = 10, "eod";
-    RSET = 11, "rset";
-    NOOP = 12, "noop";
-    QUIT = 13, "quit";
+    EOD = 13, "eod";
+    RSET = 14, "rset";
+    NOOP = 15, "noop";
+    QUIT = 16, "quit";
     /// First command of a transaction until the reply that ends it.
-    TRANSACTION = 14, "transaction";
+    TRANSACTION = 17, "transaction";
     /// Start of connecting until the connection is closed.
-    SESSION = 15, "session";
+    SESSION = 18, "session";
     /// A reply that was owed by nobody.
-    UNSOLICITED = 16, "unsolicited";
+    UNSOLICITED = 19, "unsolicited";
 }
 
 /// How many names one plan may have: a script with more different verbs is refused.

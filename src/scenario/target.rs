@@ -7,11 +7,13 @@ use crate::smtp::Protocol;
 
 /// The port of `smtp://` without one (RFC 5321 section 4.5.4.2).
 pub const SMTP_PORT: u16 = 25;
+/// The port of `smtps://` without one (RFC 8314 section 7.3).
+pub const SMTPS_PORT: u16 = 465;
 
 /// A target URL. Names are not yet resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetUrl {
-    /// `smtp://host:port` or `lmtp://host:port`.
+    /// `smtp://host:port`, `smtps://host:port` or `lmtp://host:port`.
     Tcp {
         /// What is spoken there.
         protocol: Protocol,
@@ -19,6 +21,8 @@ pub enum TargetUrl {
         host: String,
         /// 1 to 65535.
         port: u16,
+        /// TLS from the first byte: `smtps://`.
+        implicit_tls: bool,
     },
     /// `smtp+unix:///path` or `lmtp+unix:///path`.
     Unix {
@@ -48,7 +52,7 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-const HINT: &str = "write smtp://host:port, smtp://[::1]:2525, lmtp://host:port, smtp+unix:///path, \
+const HINT: &str = "write smtp://host:port, smtps://host, smtp://[::1]:2525, lmtp://host:port, smtp+unix:///path, \
                     lmtp+unix:///path or embedded:";
 
 impl TargetUrl {
@@ -79,7 +83,9 @@ impl TargetUrl {
             }
             return Ok(Self::Unix { protocol, path: PathBuf::from(path) });
         }
-        let Some((protocol, rest)) = after("://") else {
+        let implicit = text.strip_prefix("smtps://").map(|rest| (Protocol::Smtp, rest));
+        let implicit_tls = implicit.is_some();
+        let Some((protocol, rest)) = implicit.or_else(|| after("://")) else {
             return Err(fault(match text.split_once("://") {
                 Some((scheme, _)) => format!("target scheme `{scheme}://` is not known here"),
                 None => format!("target `{text}` is not a URL"),
@@ -113,6 +119,7 @@ impl TargetUrl {
             return Err(fault(format!("`{host}` is not a host name in `{text}`")));
         }
         let port = match port {
+            None if implicit_tls => SMTPS_PORT,
             None if protocol == Protocol::Smtp => SMTP_PORT,
             // RFC 2033 section 5: LMTP has no port of its own, and must not be met on 25.
             None => {
@@ -123,7 +130,7 @@ impl TargetUrl {
                 _ => return Err(fault(format!("`{port}` is not a port"))),
             },
         };
-        Ok(Self::Tcp { protocol, host: host.to_owned(), port })
+        Ok(Self::Tcp { protocol, host: host.to_owned(), port, implicit_tls })
     }
 
     /// What is spoken there.
@@ -139,11 +146,10 @@ impl TargetUrl {
 impl fmt::Display for TargetUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { protocol, host, port } if host.contains(':') => {
-                write!(f, "{}://[{host}]:{port}", protocol.name())
-            }
-            Self::Tcp { protocol, host, port } => {
-                write!(f, "{}://{host}:{port}", protocol.name())
+            Self::Tcp { protocol, host, port, implicit_tls } => {
+                let s = if *implicit_tls { "s" } else { "" };
+                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+                write!(f, "{}{s}://{open}{host}{close}:{port}", protocol.name())
             }
             Self::Unix { protocol, path } => {
                 write!(f, "{}+unix://{}", protocol.name(), path.display())
@@ -164,6 +170,8 @@ mod tests {
             "smtp://[::1]:2525",
             "smtp://mx.example.com:25",
             "smtp+unix:///run/x.sock",
+            "smtps://mx.example.com:465",
+            "smtps://[::1]:4465",
             "lmtp://127.0.0.1:24",
             "lmtp://[::1]:24",
             "lmtp+unix:///run/lmtp",
@@ -178,6 +186,10 @@ mod tests {
         assert_eq!(
             TargetUrl::parse("smtp://[::1]/").map(|u| u.to_string()).as_deref(),
             Ok("smtp://[::1]:25")
+        );
+        assert_eq!(
+            TargetUrl::parse("smtps://localhost").map(|u| u.to_string()).as_deref(),
+            Ok("smtps://localhost:465")
         );
     }
 

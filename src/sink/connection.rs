@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::session::{Close, Service, SinkSession};
+use super::stream::SinkStream;
 use crate::clock;
 use crate::net::timers::{TimerKey, Timers};
 
@@ -46,7 +47,7 @@ impl Worker {
 
 /// One connection; ready when it is closed.
 pub(super) struct Connection<S> {
-    stream: S,
+    stream: SinkStream<S>,
     session: SinkSession,
     worker: Rc<Worker>,
     /// Replies that the socket did not take yet.
@@ -60,7 +61,7 @@ pub(super) struct Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, worker: Rc<Worker>) -> Self {
         Self {
-            stream,
+            stream: SinkStream::Clear(stream),
             session: SinkSession::new(Arc::clone(&worker.service), clock::now()),
             worker,
             unsent: Vec::new(),
@@ -78,6 +79,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             if !self.unsent.is_empty() {
                 ready!(self.poll_flush_unsent(context))?;
+            }
+            ready!(self.poll_flush_stream(context))?;
+            if self.session.wants_handshake() {
+                ready!(self.poll_secure(context))?;
+                continue;
             }
             if let Some(close) = self.session.close() {
                 return self.poll_close(close, context);
@@ -104,6 +110,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
         }
+    }
+
+    /// Goes over to TLS.
+    fn poll_secure(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let service = Arc::clone(&self.worker.service);
+        let Some(tls) = service.tls() else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        if self.stream.poll_secure(&tls.server, context)?.is_pending() {
+            return self.wait_for_peer(context);
+        }
+        self.converse(context, |session, _, out| session.secured(clock::now(), out))?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until what TLS holds back is out.
+    fn poll_flush_stream(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.stream).poll_flush(context)? {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending => self.wait_for_peer(context),
+        }
+    }
+
+    /// Pending until the session's time is over, and then an error.
+    fn wait_for_peer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let deadline = self.session.poll_timeout();
+        if deadline <= self.worker.timers.passed() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.arm(deadline, context);
+        Poll::Pending
     }
 
     /// Reads once and answers.
@@ -151,12 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Pending => {
                     self.unsent.drain(..written);
                     // A peer that reads nothing is as silent as one that says nothing.
-                    let deadline = self.session.poll_timeout();
-                    if deadline <= self.worker.timers.passed() {
-                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                    }
-                    self.arm(deadline, context);
-                    return Poll::Pending;
+                    return self.wait_for_peer(context);
                 }
             }
         }
@@ -166,6 +198,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll_close(&mut self, close: Close, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if close == Close::Quit {
+            if self.stream.is_encrypted() {
+                // The goodbye of TLS, as far as it goes without waiting.
+                let _ = Pin::new(&mut self.stream).poll_shutdown(context);
+            }
             return Poll::Ready(Ok(()));
         }
         let until = match self.linger {

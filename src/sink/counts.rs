@@ -25,6 +25,8 @@ pub struct SinkCounts {
     pub replies_4yz: u64,
     /// 5yz replies, of whatever kind.
     pub replies_5yz: u64,
+    /// Connections that went over to TLS.
+    pub tls_sessions: u64,
 }
 
 impl fmt::Display for SinkCounts {
@@ -32,7 +34,7 @@ impl fmt::Display for SinkCounts {
         write!(
             f,
             "{} connections, {} messages accepted ({} recipients, {}), {} refused, {} commands, \
-             {} replies 4yz, {} replies 5yz",
+             {} replies 4yz, {} replies 5yz, {} connections with TLS",
             self.connections,
             self.messages,
             self.recipients,
@@ -40,7 +42,8 @@ impl fmt::Display for SinkCounts {
             self.refused_messages,
             self.commands,
             self.replies_4yz,
-            self.replies_5yz
+            self.replies_5yz,
+            self.tls_sessions
         )
     }
 }
@@ -58,6 +61,7 @@ impl Add for SinkCounts {
             commands: self.commands + other.commands,
             replies_4yz: self.replies_4yz + other.replies_4yz,
             replies_5yz: self.replies_5yz + other.replies_5yz,
+            tls_sessions: self.tls_sessions + other.tls_sessions,
         }
     }
 }
@@ -92,6 +96,7 @@ pub(super) struct Tally {
     pub(super) commands: Counter,
     pub(super) replies_4yz: Counter,
     pub(super) replies_5yz: Counter,
+    pub(super) tls_sessions: Counter,
 }
 
 impl Tally {
@@ -106,6 +111,7 @@ impl Tally {
             commands: self.commands.load(),
             replies_4yz: self.replies_4yz.load(),
             replies_5yz: self.replies_5yz.load(),
+            tls_sessions: self.tls_sessions.load(),
         }
     }
 }

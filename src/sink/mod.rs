@@ -8,6 +8,7 @@ mod connection;
 mod counts;
 mod repertoire;
 pub mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -25,6 +26,7 @@ use crate::smtp::Protocol;
 
 pub use self::counts::SinkCounts;
 use self::session::Service;
+pub use self::session::SinkTls;
 
 /// Workers that a sink may have; more threads than any machine has cores only get in each other's way.
 pub const THREADS_MAX: usize = 1024;
@@ -42,6 +44,8 @@ pub struct SinkOptions {
     pub hostname: String,
     /// Workers, from 1 to [`THREADS_MAX`].
     pub threads: usize,
+    /// TLS, if it speaks any.
+    pub tls: Option<SinkTls>,
 }
 
 /// A running sink. It stops when it is dropped.
@@ -59,7 +63,7 @@ impl Sink {
     /// When an option makes no sense, an address cannot be bound, or no thread or descriptor is left.
     pub fn start(options: SinkOptions) -> io::Result<Self> {
         check(&options)?;
-        let SinkOptions { listen: asked, behavior, protocol, hostname, threads } = options;
+        let SinkOptions { listen: asked, behavior, protocol, hostname, threads, tls } = options;
         let mut sink = Self { addresses: Vec::new(), services: Vec::new(), workers: Vec::new() };
         let mut listeners = Vec::new();
         for asked in asked {
@@ -69,7 +73,7 @@ impl Sink {
             sink.addresses.push(bound_address(&listener, &asked)?);
             listeners.push(listener);
         }
-        let first = Service::new(&hostname, &behavior, protocol);
+        let first = Service::new(&hostname, &behavior, protocol).with_tls(tls);
         let others = (1..threads).map(|_| first.for_another_worker()).collect::<Vec<_>>();
         sink.services = std::iter::once(first).chain(others).map(Arc::new).collect();
         sink.workers = worker::start(&sink.services, listeners)?;

@@ -34,6 +34,8 @@ pub(super) const NESTED_MAIL: &[u8] = b"503 5.5.1 a transaction is under way\r\n
 pub(super) const NO_MAIL: &[u8] = b"503 5.5.1 MAIL first\r\n";
 pub(super) const AFTER_BDAT: &[u8] = b"503 5.5.1 not after BDAT\r\n";
 pub(super) const RESET_FIRST: &[u8] = b"503 5.5.1 the message failed, RSET first\r\n";
+pub(super) const GO_AHEAD: &[u8] = b"220 2.0.0 go ahead with TLS\r\n";
+pub(super) const NO_TLS: &[u8] = b"502 5.5.1 TLS is not offered, or spoken already\r\n";
 pub(super) const TOO_LARGE: &[u8] = b"552 5.3.4 message over the size limit\r\n";
 pub(super) const NOT_ASCII: &[u8] = b"553 5.6.7 a non-ASCII address without SMTPUTF8\r\n";
 pub(super) const NO_RECIPIENTS: &[u8] = b"554 5.5.1 no valid recipients\r\n";
@@ -54,6 +56,8 @@ pub(super) struct Repertoire {
     size_limit: u64,
     greeting: Box<[u8]>,
     ehlo: Box<[u8]>,
+    /// The same, where STARTTLS is offered as well.
+    ehlo_in_clear: Box<[u8]>,
     helo: Box<[u8]>,
 }
 
@@ -76,6 +80,7 @@ impl Repertoire {
             "250-{name}\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE {size_limit}\r\n\
              250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n"
         );
+        let ehlo_in_clear = ehlo.replacen("250-PIPELINING", "250-STARTTLS\r\n250-PIPELINING", 1);
         let spoken = match protocol {
             Protocol::Smtp => "ESMTP",
             Protocol::Lmtp => "LMTP",
@@ -86,6 +91,7 @@ impl Repertoire {
             size_limit,
             greeting: format!("220 {name} {spoken} smtpbench sink\r\n").into_bytes().into(),
             ehlo: ehlo.into_bytes().into(),
+            ehlo_in_clear: ehlo_in_clear.into_bytes().into(),
             helo: format!("250 {name}\r\n").into_bytes().into(),
         }
     }
@@ -111,9 +117,10 @@ impl Repertoire {
     }
 
     /// The own reply to a connection, EHLO or HELO, which name the host.
-    pub(super) fn hello(&self, verb: SinkVerb) -> &[u8] {
+    pub(super) fn hello(&self, verb: SinkVerb, offers_tls: bool) -> &[u8] {
         match verb {
             SinkVerb::Greeting => &self.greeting,
+            SinkVerb::Ehlo if offers_tls => &self.ehlo_in_clear,
             SinkVerb::Ehlo => &self.ehlo,
             _ => &self.helo,
         }

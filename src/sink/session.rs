@@ -17,6 +17,7 @@ use super::repertoire::{
     BARE_LF, CHUNK_OK, IDLE, LINE_TOO_LONG, MESSAGE_OK, Repertoire, TOO_LARGE,
 };
 use crate::behavior::{Behavior, SinkVerb};
+use crate::net::tls::TlsServer;
 use crate::smtp::Protocol;
 use crate::smtp::transparency::Unstuffer;
 
@@ -44,6 +45,7 @@ pub const OUTPUT_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Service {
     repertoire: Arc<Repertoire>,
+    tls: Option<SinkTls>,
     tally: Tally,
 }
 
@@ -52,13 +54,28 @@ impl Service {
     #[must_use]
     pub fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
         let repertoire = Arc::new(Repertoire::new(hostname, behavior, protocol));
-        Self { repertoire, tally: Tally::default() }
+        Self { repertoire, tls: None, tally: Tally::default() }
+    }
+
+    /// The same with TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<SinkTls>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// What it says about TLS, if it speaks any.
+    pub(super) fn tls(&self) -> Option<&SinkTls> {
+        self.tls.as_ref()
     }
 
     /// The same service for another worker, with counts of its own.
     #[must_use]
     pub fn for_another_worker(&self) -> Self {
-        Self { repertoire: Arc::clone(&self.repertoire), tally: Tally::default() }
+        Self {
+            repertoire: Arc::clone(&self.repertoire),
+            tls: self.tls.clone(),
+            tally: Tally::default(),
+        }
     }
 
     /// What its sessions counted so far; any thread may ask.
@@ -66,6 +83,15 @@ impl Service {
     pub fn counts(&self) -> SinkCounts {
         self.tally.read()
     }
+}
+
+/// How a sink speaks TLS.
+#[derive(Clone, Debug)]
+pub struct SinkTls {
+    /// Key and certificate.
+    pub server: TlsServer,
+    /// From the first byte (RFC 8314 section 3), not by STARTTLS.
+    pub implicit: bool,
 }
 
 /// How a session ended.
@@ -98,6 +124,8 @@ pub struct SinkSession {
     /// MAIL said SMTPUTF8.
     utf8: bool,
     greeted: Greeted,
+    /// Under TLS.
+    encrypted: bool,
     close: Option<Close>,
 }
 
@@ -107,6 +135,8 @@ enum Phase {
     /// Nothing was said yet.
     Greeting,
     Command,
+    /// TLS is to be agreed on before anything is said.
+    Handshake,
     /// Inside a line over [`COMMAND_LINE_MAX`].
     LongLine,
     /// Mail data with transparency.
@@ -146,9 +176,10 @@ impl SinkSession {
     #[must_use]
     pub fn new(service: Arc<Service>, now: Instant) -> Self {
         service.tally.connections.add(1);
+        let implicit = service.tls.as_ref().is_some_and(|tls| tls.implicit);
         Self {
             service,
-            phase: Phase::Greeting,
+            phase: if implicit { Phase::Handshake } else { Phase::Greeting },
             transaction: Transaction::None,
             unstuffer: Unstuffer::default(),
             held: Vec::new(),
@@ -161,6 +192,7 @@ impl SinkSession {
             message_bytes: 0,
             utf8: false,
             greeted: Greeted::No,
+            encrypted: false,
             close: None,
         }
     }
@@ -168,6 +200,35 @@ impl SinkSession {
     /// Greets, unless a rule has the peer wait for it.
     pub fn start(&mut self, now: Instant, out: &mut Vec<u8>) {
         self.advance(now, &[], out);
+    }
+
+    /// Whether the connection has to go over to TLS now, once all replies are out.
+    #[must_use]
+    pub fn wants_handshake(&self) -> bool {
+        self.phase == Phase::Handshake
+    }
+
+    /// The connection is under TLS: what was said before is forgotten (RFC 3207 section 4.2), and what came behind
+    /// STARTTLS in clear text too.
+    pub fn secured(&mut self, now: Instant, out: &mut Vec<u8>) {
+        self.service.tally.tls_sessions.add(1);
+        self.encrypted = true;
+        self.held.clear();
+        self.idle = now + IDLE_MAX;
+        self.reset();
+        let implicit = self.service.tls.as_ref().is_some_and(|tls| tls.implicit);
+        if implicit {
+            self.phase = Phase::Greeting;
+            self.advance(now, &[], out);
+        } else {
+            self.phase = Phase::Command;
+            self.greeted = Greeted::No;
+        }
+    }
+
+    /// Whether EHLO announces STARTTLS.
+    fn offers_tls(&self) -> bool {
+        !self.encrypted && self.service.tls.is_some()
     }
 
     /// Feeds bytes read from the peer.
@@ -248,6 +309,7 @@ impl SinkSession {
             let rest = &input[at..];
             let used = match self.phase {
                 Phase::Greeting => self.greet(now, out),
+                Phase::Handshake => None,
                 Phase::Command => self.take_line(now, rest, out),
                 Phase::LongLine => self.skip_line(now, rest, out),
                 Phase::Data => self.take_data(rest),
@@ -278,7 +340,11 @@ impl SinkSession {
         }
         self.phase = Phase::Command;
         let service = Arc::clone(&self.service);
-        if !self.accept(SinkVerb::Greeting, service.repertoire.hello(SinkVerb::Greeting), out) {
+        if !self.accept(
+            SinkVerb::Greeting,
+            service.repertoire.hello(SinkVerb::Greeting, false),
+            out,
+        ) {
             self.greeted = Greeted::Refused;
         }
         Some(0)

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn start_at(listen: Vec<ListenAddress>, rules: Vec<Rule>, threads: usize) -> Sink {
     let behavior = Behavior { rules, size_limit: None };
     let (protocol, hostname) = (Protocol::Smtp, "sink.test".into());
-    Sink::start(SinkOptions { listen, behavior, protocol, hostname, threads }).unwrap()
+    Sink::start(SinkOptions { listen, behavior, protocol, hostname, threads, tls: None }).unwrap()
 }
 
 fn loopback() -> ListenAddress {
@@ -290,6 +290,7 @@ fn an_address_in_use_and_options_without_sense_are_errors() {
         protocol: Protocol::Smtp,
         hostname: hostname.into(),
         threads,
+        tls: None,
     };
     let taken = Sink::start(options(sink.addresses().to_vec(), "a", 1)).unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AddrInUse);

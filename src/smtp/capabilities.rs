@@ -9,6 +9,8 @@ pub struct Capabilities {
     pub pipelining: bool,
     /// RFC 3030.
     pub chunking: bool,
+    /// RFC 3207.
+    pub starttls: bool,
     /// RFC 6152.
     pub eight_bit_mime: bool,
     /// RFC 6531.
@@ -31,6 +33,8 @@ impl Capabilities {
                 found.pipelining = true;
             } else if is("CHUNKING") {
                 found.chunking = true;
+            } else if is("STARTTLS") {
+                found.starttls = true;
             } else if is("8BITMIME") {
                 found.eight_bit_mime = true;
             } else if is("SMTPUTF8") {

@@ -20,8 +20,15 @@ fn sink(listen: ListenAddress, rules: Vec<Rule>) -> Sink {
 fn sink_in(protocol: Protocol, listen: ListenAddress, rules: Vec<Rule>) -> Sink {
     let behavior = Behavior { rules, ..Behavior::default() };
     let hostname = "sink.test".to_owned();
-    Sink::start(SinkOptions { listen: vec![listen], behavior, protocol, hostname, threads: 1 })
-        .unwrap()
+    Sink::start(SinkOptions {
+        listen: vec![listen],
+        behavior,
+        protocol,
+        hostname,
+        threads: 1,
+        tls: None,
+    })
+    .unwrap()
 }
 
 fn loopback() -> ListenAddress {

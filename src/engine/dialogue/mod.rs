@@ -8,6 +8,7 @@
 
 mod message;
 mod replies;
+mod security;
 mod steps;
 mod values;
 
@@ -20,10 +21,12 @@ use crate::message::Pick;
 use crate::message::seed::{self, Purpose, choice};
 use crate::plan::Plan;
 use crate::scenario::script::{Op, REPEAT_DEPTH_MAX, Script};
+use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::session::{Owed, Session};
 use message::Message;
+use security::SessionSecurity;
 
 /// What the driver does next.
 #[derive(Debug, PartialEq)]
@@ -34,6 +37,8 @@ pub enum Action {
     Read,
     /// Wait.
     Sleep(Duration),
+    /// Go over to TLS; then call [`Dialogue::secured`].
+    Handshake,
     /// Close the connection; the session is over.
     Close {
         /// With a TCP reset.
@@ -56,6 +61,9 @@ enum Role {
     Ehlo,
     /// HELO after a refused EHLO.
     Fallback,
+    StartTls,
+    /// The TLS handshake, which no reply settles.
+    Handshake,
     Mail,
     Rcpt,
     /// DATA itself.
@@ -80,6 +88,10 @@ enum Todo {
     Op,
     /// HELO, since EHLO was refused.
     Fallback,
+    /// STARTTLS, since the EHLO at `op` offers it.
+    StartTls { op: usize },
+    /// The TLS handshake; after it the EHLO at `again`, where there is one.
+    Handshake { again: Option<usize> },
     /// The mail data, since DATA got its 354.
     Upload { op: usize },
     /// An empty message: DATA got a 354 and nobody is left to send to.
@@ -103,6 +115,7 @@ pub struct Dialogue {
     /// In a pipeline group: commands are gathered, replies wait.
     collecting: bool,
     capabilities: Capabilities,
+    security: SessionSecurity,
     repeats: [u32; REPEAT_DEPTH_MAX],
     transactions_left: u64,
     message: Option<Message>,
@@ -119,6 +132,7 @@ pub struct Dialogue {
     /// Outcomes of replies so far, a bit each; a refused EHLO that HELO makes good is not in it.
     seen: u8,
     connected: bool,
+    failure: Option<Failure>,
     pauses: u64,
 }
 
@@ -165,6 +179,7 @@ impl Dialogue {
             todo: Todo::Op,
             collecting: false,
             capabilities: Capabilities::default(),
+            security: SessionSecurity::new(plan, number),
             repeats: [0; REPEAT_DEPTH_MAX],
             transactions_left,
             message: None,
@@ -178,6 +193,7 @@ impl Dialogue {
             fruitful: false,
             seen: 0,
             connected: false,
+            failure: None,
             pauses: 0,
         }
     }
@@ -196,7 +212,11 @@ impl Dialogue {
         let place = self.place(StepId::CONNECT, self.stage);
         let took = now.saturating_duration_since(self.started);
         desk.recorder.sample(place, Clock::Service, Outcome::Accepted, took);
-        self.owe(plan, now, StepId::GREETING, Role::Greeting, 0);
+        if self.security.tls == TlsUse::Implicit {
+            self.todo = Todo::Handshake { again: None };
+        } else {
+            self.owe(plan, now, StepId::GREETING, Role::Greeting, 0);
+        }
     }
 
     /// There is no connection.
@@ -205,6 +225,7 @@ impl Dialogue {
         let took = now.saturating_duration_since(self.started);
         desk.recorder.sample(place, Clock::Service, failure.outcome(), took);
         desk.recorder.failure(place, failure, detail);
+        self.failure.get_or_insert(failure);
         self.end(desk, now, failure.outcome());
     }
 
@@ -242,6 +263,12 @@ impl Dialogue {
     #[must_use]
     pub fn saw(&self, outcome: Outcome) -> bool {
         self.seen & (1 << outcome as u8) != 0
+    }
+
+    /// Why there was no usable reply, where that ended the session.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure
     }
 
     /// Whether a connection stood.
@@ -392,6 +419,7 @@ impl Dialogue {
             desk.recorder.sample(place, Clock::Service, outcome, waited);
         }
         desk.recorder.failure(place, failure, detail);
+        self.failure.get_or_insert(failure);
     }
 
     /// The script closes in the middle.

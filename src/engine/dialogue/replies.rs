@@ -6,7 +6,8 @@ use crate::clock::Instant;
 use crate::engine::desk::Desk;
 use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
 use crate::plan::Plan;
-use crate::scenario::script::Op;
+use crate::scenario::script::{Op, Verb};
+use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::smtp::Protocol;
 use crate::smtp::capabilities::Capabilities;
@@ -30,6 +31,17 @@ impl Dialogue {
             }
             match wire.next_event(&mut input) {
                 None => break,
+                Some(Event::Reply(owed, reply))
+                    if owed.what.role == Role::StartTls
+                        && reply.code().number() == 220
+                        && !input.is_empty() =>
+                {
+                    // Whoever put these bytes there wants them taken for the server's, under TLS.
+                    let shown = &input[..input.len().min(DETAIL_MAX)];
+                    let detail = String::from_utf8_lossy(shown).into_owned();
+                    let failure = Failure::ClearTextAfterStarttls;
+                    self.lose(plan, desk, now, Some(owed), failure, &detail);
+                }
                 Some(Event::Reply(owed, reply)) => {
                     if self.handle_reply(plan, desk, now, owed, &reply) {
                         wire.owe_again(owed);
@@ -86,7 +98,12 @@ impl Dialogue {
         let took = now.saturating_duration_since(owed.sent);
         desk.recorder.sample(place, Clock::Service, outcome, took);
         desk.recorder.reply(place, reply.code(), reply.enhanced(), outcome, reply);
-        if debt.role != Role::Ehlo || lmtp {
+        let makes_do = match debt.role {
+            Role::Ehlo => !lmtp,
+            Role::StartTls => self.security.tls == TlsUse::Opportunistic,
+            _ => false,
+        };
+        if !makes_do {
             self.seen |= 1 << outcome as u8;
         }
         if debt.step == StepId::RSET || debt.role == Role::Eod {
@@ -102,6 +119,10 @@ impl Dialogue {
             }
             Role::Ehlo if outcome == Outcome::Accepted => {
                 self.capabilities = Capabilities::from_ehlo(reply);
+                self.after_ehlo(plan, desk, now, debt.op);
+            }
+            Role::StartTls => {
+                self.handle_starttls(plan, desk, debt.op, outcome, reply.code().number());
             }
             // LMTP knows no other greeting to fall back to.
             Role::Ehlo if lmtp => {
@@ -122,7 +143,16 @@ impl Dialogue {
                 self.fruitful |= outcome == Outcome::Accepted && debt.role == Role::Quit;
                 self.end(desk, now, outcome);
             }
-            Role::Ehlo | Role::Fallback | Role::LoneDot | Role::OwnRset | Role::Other => {}
+            Role::Fallback if !self.security.is_encrypted() => {
+                self.capabilities = Capabilities::default();
+                self.start_tls(plan, desk, now, debt.op);
+            }
+            Role::Ehlo
+            | Role::Fallback
+            | Role::Handshake
+            | Role::LoneDot
+            | Role::OwnRset
+            | Role::Other => {}
         }
         if reply.code().number() == CLOSING {
             self.end_message(plan, desk, now, Fate::Deferred, Some(Outcome::Deferred));
@@ -141,6 +171,9 @@ impl Dialogue {
             (Role::LoneDot, _) => false,
             (Role::OwnQuit, code) => code == 221,
             _ => match (op(debt.op), debt.role) {
+                (Op::Command(command), Role::StartTls) if command.verb == Verb::Ehlo => {
+                    code.number() == 220
+                }
                 (Op::Command(command), _) => command.expect.accepts(code),
                 (Op::Data(data), Role::Data) => data.expect_data.accepts(code),
                 (Op::Data(data), _) => data.expect_eod.accepts(code),

@@ -33,6 +33,8 @@ impl Dialogue {
             let step = match std::mem::replace(&mut self.todo, Todo::Op) {
                 Todo::Op => self.run_op(plan, desk, now),
                 Todo::Fallback => self.fall_back(plan, desk, now),
+                Todo::StartTls { op } => Some(self.write_starttls(plan, desk, now, op)),
+                Todo::Handshake { again } => Some(self.handshake(plan, now, again)),
                 Todo::Upload { op } => self.upload(plan, desk, now, op),
                 Todo::LoneDot { op } => {
                     desk.out.raw(DOT);
@@ -150,12 +152,19 @@ impl Dialogue {
         if each && self.message.as_ref().is_some_and(|message| message.each == 0) {
             return None;
         }
+        if command.verb == Verb::Starttls && !self.security.is_encrypted() {
+            self.start_tls(plan, desk, now, index);
+            return None;
+        }
+        if command.verb == Verb::Mail && self.stops_clear_text(plan, desk, now) {
+            return None;
+        }
         let role = match command.verb {
             Verb::Ehlo => Role::Ehlo,
             Verb::Mail => Role::Mail,
             Verb::Rcpt => Role::Rcpt,
             Verb::Quit => Role::Quit,
-            Verb::Helo | Verb::Rset | Verb::Other => Role::Other,
+            Verb::Helo | Verb::Rset | Verb::Starttls | Verb::Other => Role::Other,
         };
         // RFC 2033 section 4.1: the same greeting under another name.
         let lhlo = role == Role::Ehlo && plan.protocol() == Protocol::Lmtp;

@@ -21,6 +21,7 @@ use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Load, Scenario, Timeouts};
 
 mod lmtp;
+mod security;
 
 /// Actions after which a dialogue is taken to run for ever.
 const ACTIONS_MAX: usize = 200;
@@ -39,6 +40,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         text: String::new(),
         seed: None,
         target: None,
+        security: Default::default(),
         preflight: false,
         load: Load {
             sessions: 1,
@@ -106,6 +108,7 @@ fn play(plan: &Plan, talk: &str) {
                 dialogue.written(plan, &mut desk, now);
             }
             Action::Sleep(length) => now += length,
+            Action::Handshake => security::shake(&mut dialogue, plan, &mut desk, now, &mut got),
             Action::Read => match peer.next().copied() {
                 Some(line @ "S: <closed>") => {
                     got.push(line.into());

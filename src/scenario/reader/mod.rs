@@ -11,6 +11,7 @@ mod mail_files;
 mod messages;
 mod scripts;
 mod section;
+mod security;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::fault::{Fault, Faults, Place};
 use super::names::Names;
+use super::security::{Security, TlsUse};
 use super::source::{SOURCES_MAX, parse_source};
 use super::step::StepNames;
 use super::target::TargetUrl;
@@ -57,6 +59,8 @@ struct Reader<'a> {
     /// Whether the file is no TOML: then what is missing may only be unreadable.
     broken: bool,
     names: Names,
+    /// TLS to the target; `None` where a URL that is not known decides.
+    tls: Option<TlsUse>,
     /// Data tables whose columns are unknown, because their file is faulty.
     lost_tables: Vec<String>,
     steps: StepNames,
@@ -96,6 +100,7 @@ pub(super) fn read(
         faults: Faults::default(),
         broken: !errors.is_empty(),
         names: Names::default(),
+        tls: None,
         lost_tables: Vec::new(),
         steps: StepNames::default(),
         draws: 0,
@@ -127,8 +132,12 @@ impl Reader<'_> {
         let preflight = self.optional(top, "preflight", Self::flag);
         let tables = self.data(top);
         let messages = self.messages(top, overrides);
-        let scripts = self.scripts(top, overrides);
         let target = self.target(top, overrides);
+        self.tls = target.as_ref().and_then(|(url, security)| {
+            let known = url.as_ref().map(|url| security.tls_use(url));
+            (known != Some(TlsUse::None)).then(|| known.unwrap_or(security.tls))
+        });
+        let scripts = self.scripts(top, overrides);
         let client = self.client(top, overrides);
         let senders = self.senders(top, overrides);
         let recipients = self.recipients(top, overrides);
@@ -148,11 +157,13 @@ impl Reader<'_> {
         };
         let (recipients, per_message) = recipients?;
         let (client, sources) = client?;
+        let (target, security) = target?;
         Some(Scenario {
             name: name?,
             path: source.path.clone(),
             text: source.text.clone(),
-            target: target?,
+            target,
+            security,
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
             seed: seed?,
             load: load?,
@@ -188,22 +199,30 @@ impl Reader<'_> {
         })
     }
 
-    fn target(&mut self, top: &Section<'_>, overrides: &Overrides) -> Option<Option<TargetUrl>> {
-        let section = top.field("target").map(|field| self.open_table(&field));
-        let url = match section {
+    fn target(
+        &mut self,
+        top: &Section<'_>,
+        overrides: &Overrides,
+    ) -> Option<(Option<TargetUrl>, Security)> {
+        let section = match top.field("target") {
             None => None,
-            Some(section) => match section?.field("url") {
-                // A fault already.
-                None => return None,
-                Some(field) => {
-                    let text = self.text(&field)?;
-                    let url = TargetUrl::parse(&text.value)
-                        .map_err(|error| self.faults.push(text.fault(error.message, error.hint)));
-                    Some(url.ok()?)
-                }
-            },
+            Some(field) => Some(self.open_table(&field)?),
         };
-        Some(overrides.target.clone().or(url))
+        let url = match &section {
+            None => Some(None),
+            // Without one there is a fault already.
+            Some(section) => section.field("url").and_then(|field| self.url(&field)).map(Some),
+        };
+        let known = url.as_ref().and_then(Option::as_ref);
+        let security = self.security(section.as_ref(), known, overrides);
+        Some((overrides.target.clone().or(url?), security?))
+    }
+
+    fn url(&mut self, field: &section::Field<'_>) -> Option<TargetUrl> {
+        let text = self.text(field)?;
+        TargetUrl::parse(&text.value)
+            .map_err(|error| self.faults.push(text.fault(error.message, error.hint)))
+            .ok()
     }
 
     /// The client's name, text or `[client] name`, and the addresses that it comes from.

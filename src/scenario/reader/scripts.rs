@@ -82,7 +82,7 @@ impl Reader<'_> {
         let (names, steps) = (&self.names, &mut self.steps);
         let script = parse_script(&text.value, 0, name, weight, names, steps, &mut found);
         self.adopt(&text, &found);
-        script
+        script.filter(|script| self.check_starttls(&text, script))
     }
 
     /// Refuses escapes: in a script a backslash is a byte of the wire, or one of `send`'s own escapes.

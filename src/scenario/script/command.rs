@@ -22,7 +22,7 @@ impl Compiler<'_> {
         let (word, arguments) = content.split_word();
         let verb = word.text.to_ascii_uppercase();
         match verb.as_str() {
-            "STARTTLS" | "AUTH" => {
+            "AUTH" => {
                 let message = format!("{verb} is not supported by this version");
                 self.report.add(Wrong::new(word.span(), message, "take the line out"));
             }
@@ -184,6 +184,7 @@ impl Compiler<'_> {
             "EHLO" => Some(StepId::EHLO),
             "HELO" => Some(StepId::HELO),
             "LHLO" => Some(StepId::LHLO),
+            "STARTTLS" => Some(StepId::STARTTLS),
             "MAIL" => Some(StepId::MAIL),
             "RCPT" => Some(StepId::RCPT),
             "RSET" => Some(StepId::RSET),
@@ -207,6 +208,7 @@ fn kind_of(verb: &str) -> Verb {
         "RCPT" => Verb::Rcpt,
         "RSET" => Verb::Rset,
         "QUIT" => Verb::Quit,
+        "STARTTLS" => Verb::Starttls,
         _ => Verb::Other,
     }
 }

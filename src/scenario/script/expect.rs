@@ -54,6 +54,7 @@ pub(super) fn default_expect(verb: &str) -> Expect {
         "EXPN" => Expect::codes(&[250, 252]),
         "HELP" => Expect::codes(&[211, 214]),
         "QUIT" => Expect::codes(&[221]),
+        "STARTTLS" => Expect::codes(&[220]),
         _ => Expect::ranges(&[200..=299]),
     }
 }

@@ -120,6 +120,7 @@ pub enum Verb {
     Rcpt,
     Rset,
     Quit,
+    Starttls,
     Other,
 }
 

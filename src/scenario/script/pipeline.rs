@@ -112,6 +112,8 @@ fn place(element: &[Op]) -> Place {
         // RFC 2920 section 3.1: MAIL, RCPT and RSET may stand anywhere in a group; EHLO, DATA, VRFY, EXPN, TURN, QUIT,
         // NOOP and what extensions add only at its end. RFC 3030 section 4.2 lets BDAT stand behind RCPT.
         [Op::Command(command)] => match command.verb {
+            // RFC 3207 section 4: what follows waits for the handshake.
+            Verb::Starttls => Place::Outside,
             Verb::Mail | Verb::Rcpt | Verb::Rset => Place::Anywhere,
             Verb::Ehlo | Verb::Helo | Verb::Quit | Verb::Other => Place::Last,
         },

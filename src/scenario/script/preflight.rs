@@ -10,7 +10,7 @@ impl Script {
     pub fn preflight(&self) -> Self {
         let start = self.ops.iter().position(|op| matches!(op, Op::TransactionStart { .. }));
         let (before, inside) = self.ops.split_at(start.unwrap_or(self.ops.len()));
-        let hello = |op: &&Op| matches!(op, Op::Command(command) if matches!(command.verb, Verb::Ehlo | Verb::Helo));
+        let hello = |op: &&Op| matches!(op, Op::Command(command) if matches!(command.verb, Verb::Ehlo | Verb::Helo | Verb::Starttls));
         let mut ops: Vec<Op> = before.iter().filter(hello).cloned().collect();
         if start.is_some() {
             let start = index(ops.len());

@@ -33,6 +33,13 @@ impl SinkSession {
                 self.accept(verb, BYE, out);
                 self.close = Some(Close::Quit);
             }
+            SinkVerb::Starttls if !argument.is_empty() => self.fault(BAD_ARGUMENT, out),
+            SinkVerb::Starttls if !self.offers_tls() => self.fault(NO_TLS, out),
+            SinkVerb::Starttls => {
+                if self.accept(verb, GO_AHEAD, out) {
+                    self.phase = Phase::Handshake;
+                }
+            }
             SinkVerb::Vrfy if argument.is_empty() => self.fault(BAD_ARGUMENT, out),
             SinkVerb::Vrfy => _ = self.accept(verb, VRFY_OK, out),
             SinkVerb::Noop => _ = self.accept(verb, OK, out),
@@ -52,7 +59,7 @@ impl SinkSession {
             return self.fault(NAME_YOURSELF, out);
         }
         let service = Arc::clone(&self.service);
-        if self.accept(verb, service.repertoire.hello(verb), out) {
+        if self.accept(verb, service.repertoire.hello(verb, self.offers_tls()), out) {
             self.greeted = Greeted::Yes;
             // RFC 5321 section 4.1.4: EHLO clears like RSET.
             self.reset();
@@ -193,7 +200,7 @@ pub(super) fn split_command(line: &[u8], protocol: Protocol) -> (SinkVerb, &[u8]
     let argument = match rest {
         [] => rest,
         [b' ', ..] => rest.trim_ascii_start(),
-        _ => return (SinkVerb::Unknown, &[]),
+        _ => return long_verb(line),
     };
     let lmtp = protocol == Protocol::Lmtp;
     let verb = match &name.map(|byte| byte.to_ascii_lowercase()) {
@@ -214,4 +221,15 @@ pub(super) fn split_command(line: &[u8], protocol: Protocol) -> (SinkVerb, &[u8]
         _ => SinkVerb::Unknown,
     };
     (verb, argument)
+}
+
+/// Verbs of more than four letters.
+fn long_verb(line: &[u8]) -> (SinkVerb, &[u8]) {
+    let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+    let (name, argument) = line.split_at(end);
+    let verb = match name.to_ascii_lowercase().as_slice() {
+        b"starttls" => SinkVerb::Starttls,
+        _ => return (SinkVerb::Unknown, &[]),
+    };
+    (verb, argument.trim_ascii_start())
 }

@@ -209,7 +209,7 @@ fn faulty_commands() {
          C:
          S: 500 5.5.2 command not recognized
          C: STARTTLS
-         S: 500 5.5.2 command not recognized
+         S: 502 5.5.1 TLS is not offered, or spoken already
          C: MAILFROM:<a@b>
          S: 500 5.5.2 command not recognized
          C: RSET now

@@ -17,6 +17,16 @@ seed = 7
 client = { name = "bench.example.com", source = ["127.0.0.2-127.0.0.9"] }
 [target]
 url = "embedded:"
+tls = "opportunistic"
+tls_share = "80%"
+ca = "users.csv"
+server_name = "mx.example.com"
+verify = false
+client_cert = "users.csv"
+client_key = "users.csv"
+min_version = "1.2"
+max_version = "1.3"
+resumption = true
 [load]
 sessions = 2
 for = "10s"
@@ -150,7 +160,10 @@ fn a_misspelt_key_has_the_nearest_one_as_hint() {
 
 #[test]
 fn a_key_that_resembles_none_has_the_known_ones_as_hint() {
-    hint(&format!("{LOAD}[target]\nurl = \"embedded:\"\nzzz = 1"), "known here: url");
+    hint(
+        &format!("{LOAD}[target]\nurl = \"embedded:\"\nzzz = 1"),
+        "known here: url, tls, tls_share, ca, server_name, verify, client_cert, client_key, min_version, max_version, resumption",
+    );
 }
 
 #[test]
@@ -173,10 +186,10 @@ fn a_top_level_key_that_a_table_swallowed() {
 #[test]
 fn keys_of_later_issues_are_unknown() {
     check_part(
-        "rate = \"5 sessions/s\"\n[target]\nurl = \"embedded:\"\ntls = \"starttls\"\n[retry]\n[targets.a]\n",
+        "rate = \"5 sessions/s\"\n[target]\nurl = \"embedded:\"\nmax_rate = \"14 messages/s\"\n[retry]\n[targets.a]\n",
         &[
             "4:1: unknown key `rate` in [load]",
-            "7:1: unknown key `tls` in [target]",
+            "7:1: unknown key `max_rate` in [target]",
             "8:2: unknown key `retry` in the top level",
             "9:2: unknown key `targets` in the top level",
         ],

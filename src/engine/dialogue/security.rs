@@ -1,0 +1,159 @@
+//! TLS in a session: when it goes over to it, and what may not happen without it.
+
+use super::{Action, Dialogue, Role, Todo};
+use crate::clock::Instant;
+use crate::engine::desk::Desk;
+use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
+use crate::message::seed::{Purpose, choice, uniform};
+use crate::net::tls::Secured;
+use crate::plan::Plan;
+use crate::scenario::script::{Op, Verb};
+use crate::scenario::security::TlsUse;
+use crate::scenario::step::StepId;
+use crate::smtp::capabilities::Capabilities;
+use crate::smtp::session::Session;
+
+/// Steps of the choice whether a session is in the share that goes over to TLS.
+const SHARES: u64 = 1_000_000;
+
+/// How a session is protected.
+#[derive(Debug)]
+pub(super) struct SessionSecurity {
+    /// When this session goes over to TLS.
+    pub(super) tls: TlsUse,
+    /// It is counted as encrypted or clear.
+    counted: bool,
+    /// What was agreed, once it is under TLS.
+    pub(super) secured: Option<Box<Secured>>,
+}
+
+impl SessionSecurity {
+    pub(super) fn new(plan: &Plan, number: u64) -> Self {
+        let tls = plan.tls_use();
+        let share = plan.scenario.security.share;
+        let chosen = tls == TlsUse::None || share >= 1.0 || {
+            let rng = choice(plan.identity.seed, Purpose::Tls, number, 0);
+            #[expect(clippy::cast_precision_loss, reason = "numbers up to a million are exact")]
+            let drawn = uniform(0..=SHARES - 1, rng) as f64;
+            drawn < share * SHARES as f64
+        };
+        let tls = if chosen { tls } else { TlsUse::None };
+        Self { tls, counted: false, secured: None }
+    }
+
+    /// Whether the session is under TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.secured.is_some()
+    }
+
+    /// Whether it may not go on in clear text.
+    fn is_due(&self) -> bool {
+        self.tls == TlsUse::Starttls && !self.is_encrypted()
+    }
+}
+
+impl Dialogue {
+    /// What follows from the capabilities that the EHLO at `op` was answered with.
+    pub(super) fn after_ehlo(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, op: usize) {
+        let writes_itself = |op: &Op| matches!(op, Op::Command(c) if c.verb == Verb::Starttls);
+        if !self.security.is_encrypted() && !self.script(plan).ops.iter().any(writes_itself) {
+            self.start_tls(plan, desk, now, op);
+        }
+    }
+
+    /// Has STARTTLS come next, where it is asked for and offered.
+    pub(super) fn start_tls(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, op: usize) {
+        match self.security.tls {
+            TlsUse::Starttls | TlsUse::Opportunistic if self.capabilities.starttls => {
+                self.todo = Todo::StartTls { op };
+            }
+            TlsUse::Starttls => self.refuse_clear_text(plan, desk, now),
+            TlsUse::None | TlsUse::Opportunistic => self.stay_clear(plan, desk),
+            TlsUse::Implicit => {}
+        }
+    }
+
+    /// Goes on in clear text, as the scenario allows.
+    pub(super) fn stay_clear(&mut self, plan: &Plan, desk: &mut Desk) {
+        let asked = plan.tls_use() != TlsUse::None;
+        if asked && !std::mem::replace(&mut self.security.counted, true) {
+            desk.recorder.stayed_clear();
+        }
+    }
+
+    /// The server offers no STARTTLS, and nothing may go on without: QUIT.
+    fn refuse_clear_text(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        let place = self.place(StepId::STARTTLS, self.stage);
+        desk.recorder.failure(place, Failure::TlsNotOffered, "");
+        self.failure.get_or_insert(Failure::TlsNotOffered);
+        self.end_message(plan, desk, now, Fate::Failed, None);
+        self.collecting = false;
+        self.outcome = Outcome::Lost;
+        self.todo = Todo::Quit;
+    }
+
+    /// Whether the session is about to send mail in clear text although it must not.
+    pub(super) fn stops_clear_text(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> bool {
+        let stops = self.security.is_due();
+        if stops {
+            desk.out.clear();
+            self.refuse_clear_text(plan, desk, now);
+        }
+        stops
+    }
+
+    /// The reply to STARTTLS, but for bytes behind it.
+    pub(super) fn handle_starttls(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        op: usize,
+        outcome: Outcome,
+        code: u16,
+    ) {
+        if code == 220 && outcome == Outcome::Accepted {
+            let again = matches!(self.op(plan, op), Op::Command(c) if c.verb == Verb::Ehlo);
+            self.todo = Todo::Handshake { again: again.then_some(op) };
+        } else if self.security.tls == TlsUse::Opportunistic {
+            self.stay_clear(plan, desk);
+        } else if outcome != Outcome::Accepted {
+            self.outcome = outcome;
+            self.todo = Todo::Quit;
+        }
+    }
+
+    pub(super) fn write_starttls(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        op: usize,
+    ) -> Action {
+        desk.out.raw(b"STARTTLS\r\n");
+        self.owe(plan, now, StepId::STARTTLS, Role::StartTls, op);
+        Action::Write(None)
+    }
+
+    pub(super) fn handshake(&mut self, plan: &Plan, now: Instant, again: Option<usize>) -> Action {
+        self.owe(plan, now, StepId::TLS, Role::Handshake, again.unwrap_or(usize::MAX));
+        Action::Handshake
+    }
+
+    /// The handshake is done: what was said before it is forgotten (RFC 3207 section 4.2).
+    pub fn secured(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, secured: &Secured) {
+        let Some(owed) = self.wire.give_up() else { return };
+        let step = if secured.facts.resumed { StepId::TLS_RESUMED } else { StepId::TLS };
+        let place = self.place(step, self.stage_of(plan, desk, owed.sent));
+        let took = now.saturating_duration_since(owed.sent);
+        desk.recorder.sample(place, Clock::Service, Outcome::Accepted, took);
+        desk.recorder.secured(&secured.facts);
+        self.wire = Session::default();
+        self.capabilities = Capabilities::default();
+        self.security.secured = Some(Box::new(secured.clone()));
+        if self.security.tls == TlsUse::Implicit {
+            self.owe(plan, now, StepId::GREETING, Role::Greeting, 0);
+        } else if owed.what.op != usize::MAX {
+            self.at = owed.what.op;
+        }
+    }
+}

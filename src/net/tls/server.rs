@@ -1,0 +1,98 @@
+//! The other side of a handshake, for the built-in server.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use super::{certificate, certificates, private_key, provider};
+use crate::scenario::security::PemFile;
+
+/// A certificate and its key.
+#[derive(Debug)]
+pub struct TlsIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    /// The first certificate, in PEM form.
+    pem: String,
+}
+
+impl TlsIdentity {
+    /// A new self-signed certificate for `names`.
+    ///
+    /// # Errors
+    /// When a name is none, or no key can be made.
+    pub fn make(names: &[&str]) -> Result<Self, String> {
+        let fault = |error: rcgen::Error| format!("no certificate can be made: {error}");
+        let all = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut params = rcgen::CertificateParams::new(all).map_err(fault)?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, names.first().copied().unwrap_or_default());
+        let key = rcgen::KeyPair::generate().map_err(fault)?;
+        let made = params.self_signed(&key).map_err(fault)?;
+        let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Ok(Self { chain: vec![made.der().clone()], key: der, pem: made.pem() })
+    }
+
+    /// The certificate and the key of these files.
+    ///
+    /// # Errors
+    /// When they hold none.
+    pub fn read(chain: &PemFile, key: &PemFile) -> Result<Self, String> {
+        let pem = String::from_utf8_lossy(&chain.bytes).into_owned();
+        Ok(Self { chain: certificates(chain)?, key: private_key(key)?, pem })
+    }
+
+    /// The certificate in PEM form, for whoever is to trust it.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+}
+
+/// TLS as the built-in server speaks it.
+#[derive(Clone)]
+pub struct TlsServer {
+    config: Arc<ServerConfig>,
+    end_point: Arc<[u8]>,
+}
+
+impl TlsServer {
+    /// A server that shows `identity`, speaks TLS 1.2 and 1.3, and resumes sessions by tickets.
+    ///
+    /// # Errors
+    /// When key and certificate do not belong together.
+    pub fn new(identity: &TlsIdentity) -> Result<Self, String> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("no version of TLS is left: {error}"))?
+            .with_no_client_auth()
+            .with_single_cert(identity.chain.clone(), identity.key.clone_key())
+            .map_err(|error| format!("the certificate and the key cannot be used: {error}"))?;
+        if let Ok(ticketer) = rustls::crypto::ring::Ticketer::new() {
+            config.ticketer = ticketer;
+        }
+        let der = identity.chain.first().map_or(&[][..], AsRef::as_ref);
+        let end_point = certificate::facts(der).end_point.into();
+        Ok(Self { config: Arc::new(config), end_point })
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+
+    /// The channel binding `tls-server-end-point` (RFC 5929 section 4.1).
+    #[must_use]
+    pub fn end_point(&self) -> &[u8] {
+        &self.end_point
+    }
+}
+
+impl std::fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsServer")
+    }
+}
