@@ -7,6 +7,7 @@ use clap::Args;
 use super::exit::{Exit, Stop};
 use super::flags::{self, LoadFlags};
 use super::print;
+use crate::net::tls::TlsClient;
 use crate::scenario::schema;
 
 #[derive(Debug, Args)]
@@ -22,6 +23,13 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Stop> {
     for path in &args.scenarios {
         match LoadFlags::default().scenario(Some(path)) {
             Ok(scenario) => {
+                if let Some(url) = &scenario.target
+                    && let Err(error) = TlsClient::new(&scenario.security, url)
+                {
+                    super::say(&format!("{}: {error}", path.display()));
+                    exit = exit.or(Exit::Scenario);
+                    continue;
+                }
                 flags::remark(&scenario);
                 let count = |count: usize, what: &str| {
                     format!("{count} {what}{}", if count == 1 { "" } else { "s" })

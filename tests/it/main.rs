@@ -11,3 +11,4 @@ mod cli;
 mod figures;
 mod hostile;
 mod tidy;
+mod tls;
