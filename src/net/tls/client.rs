@@ -18,13 +18,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::store::Sessions;
 use super::{certificate, certificates, private_key, provider, versions};
 use crate::measure::tls::{Certificate, TlsFacts};
 use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
-
-/// TLS sessions that a worker remembers, where they may be resumed; one target has a ticket or two.
-const SESSIONS_MAX: usize = 256;
 
 /// A TLS client for one target. Every worker has its own, so that none waits for another's store of sessions.
 pub struct TlsClient {
@@ -138,7 +136,7 @@ fn config(security: &Security) -> Result<ClientConfig, String> {
             .map_err(|error| format!("`client_cert` and `client_key` cannot be used: {error}"))?,
     };
     config.resumption = match security.resumption {
-        true => Resumption::in_memory_sessions(SESSIONS_MAX),
+        true => Resumption::store(Arc::new(Sessions::default())),
         false => Resumption::disabled(),
     };
     Ok(config)

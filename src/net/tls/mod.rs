@@ -3,6 +3,7 @@
 mod certificate;
 mod client;
 mod server;
+mod store;
 
 use std::io;
 use std::sync::Arc;
