@@ -11,6 +11,7 @@ use crate::engine::single::{self, Single};
 use crate::measure::outcome::Failure;
 use crate::plan::Plan;
 use crate::scenario::script::Script;
+use crate::smtp::Protocol;
 
 /// What the preflight learned of the target.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +79,8 @@ pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned,
     let url = &plan.targets[0].url;
     let (what, hint) = if let Some((failure, hint)) = single.failure.and_then(advice) {
         (format!("{} with {url}: nothing was measured", failure.name()), hint)
+    } else if let Some(hint) = other_protocol(plan, learned.greeting.as_deref()) {
+        (format!("{url} refused the preflight: nothing was measured"), hint)
     } else if single.connected {
         (
             format!("{url} refused the preflight: nothing was measured"),
@@ -114,4 +117,16 @@ fn run(plan: &Plan, interrupts: &Interrupts) -> Result<Single, Stop> {
 /// What helps against a failure, where that is known.
 fn advice(failure: Failure) -> Option<(Failure, &'static str)> {
     failure.hint().map(|hint| (failure, hint))
+}
+
+/// What helps where the greeting names another protocol than the URL.
+fn other_protocol(plan: &Plan, greeting: Option<&str>) -> Option<&'static str> {
+    let lmtp = greeting?.split_ascii_whitespace().any(|word| word == "LMTP");
+    match plan.protocol() {
+        Protocol::Smtp if lmtp => Some("the server says that it speaks LMTP: write an lmtp:// URL"),
+        Protocol::Lmtp if greeting?.contains("ESMTP") => {
+            Some("the server says that it speaks SMTP: write an smtp:// URL")
+        }
+        _ => None,
+    }
 }
