@@ -12,7 +12,7 @@ use crate::plan::{Address, Target};
 use crate::scenario::Scenario;
 use crate::scenario::security::{PemFile, TlsUse};
 use crate::scenario::target::TargetUrl;
-use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls};
+use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
 
 /// A target that may be used, and the sink behind it where it is `embedded:`.
@@ -101,6 +101,7 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
         behavior: scenario.sink.clone(),
         protocol: Protocol::Smtp,
         hostname: "sink.test".to_owned(),
+        trust: Trust::default(),
         threads: 1,
         tls,
     };

@@ -174,6 +174,25 @@ pub fn decode(input: &[u8]) -> Result<Option<(Header, usize)>, HeaderFault> {
     }
 }
 
+/// How many bytes still have to come, at the least, of a header of which `input` came. Who reads no more than that
+/// takes nothing of what follows the header.
+#[must_use]
+pub fn missing(input: &[u8]) -> usize {
+    // Both versions have at least as many bytes as the shortest line.
+    const SHORTEST: usize = b"PROXY UNKNOWN\r\n".len();
+    let known = input.len();
+    if known < SHORTEST {
+        return SHORTEST - known;
+    }
+    match input.split_first_chunk::<FIXED>() {
+        Some(([.., high, low], rest)) if input.starts_with(SIGNATURE) => {
+            usize::from(u16::from_be_bytes([*high, *low])).saturating_sub(rest.len())
+        }
+        _ => 1,
+    }
+    .max(1)
+}
+
 fn decode_v1(input: &[u8]) -> Result<Option<(Header, usize)>, HeaderFault> {
     let window = &input[..input.len().min(V1_BYTES_MAX)];
     let Some(end) = window.windows(2).position(|pair| pair == b"\r\n") else {
@@ -320,6 +339,25 @@ mod tests {
                 assert_eq!(decode(&wire[..cut]), Ok(None), "cut at {cut} of {version:?}");
             }
             assert_eq!(decode(&wire), Ok(Some((header, bytes.len()))));
+        }
+    }
+
+    #[test]
+    fn reading_what_is_missing_stops_at_the_end() {
+        let mut headers = vec![[&SIGNATURE[..], b"\x21\x00\x00\x02ab"].concat()];
+        for version in [Version::V1, Version::V2] {
+            headers.push(put(Header::Local, version));
+            headers.push(put(tcp("192.0.2.1:1", "192.0.2.2:25"), version));
+            headers.push(put(tcp("[2001:db8::1]:1", "192.0.2.2:25"), version));
+        }
+        for header in headers {
+            let wire = [&header[..], b"\x16\x03\x01hello"].concat();
+            let mut read = 0;
+            while decode(&wire[..read]) == Ok(None) {
+                read += missing(&wire[..read]);
+            }
+            assert_eq!(read, header.len(), "{}", header.escape_ascii());
+            assert!(matches!(decode(&wire[..read]), Ok(Some(_))));
         }
     }
 
