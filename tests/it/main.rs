@@ -12,3 +12,4 @@ mod figures;
 mod hostile;
 mod tidy;
 mod tls;
+mod via;
