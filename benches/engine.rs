@@ -19,7 +19,7 @@ use smtpbench::message::render::RunIdentity;
 use smtpbench::plan::{Address, Plan, Target};
 use smtpbench::scenario::target::TargetUrl;
 use smtpbench::scenario::{Bound, Overrides, Scenario};
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions};
+use smtpbench::sink::{ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 
 const SESSIONS: u32 = 20;
@@ -95,6 +95,7 @@ fn engine(c: &mut Criterion) {
         behavior: Behavior::default(),
         protocol: Protocol::Smtp,
         hostname: "sink.test".into(),
+        trust: Trust::default(),
         threads: 1,
         tls: None,
     })

@@ -27,6 +27,8 @@ pub enum SinkVerb {
     Help,
     Quit,
     Starttls,
+    /// Another client from here on; known only where it is offered.
+    Xclient,
     /// A command it does not know.
     Unknown,
 }
@@ -48,6 +50,7 @@ impl SinkVerb {
         ("help", Self::Help),
         ("quit", Self::Quit),
         ("starttls", Self::Starttls),
+        ("xclient", Self::Xclient),
         ("unknown", Self::Unknown),
     ];
 

@@ -8,9 +8,10 @@ use super::interrupt::Interrupts;
 use super::say;
 use crate::clock::{self, Duration};
 use crate::engine::single::{self, Single};
-use crate::measure::outcome::Failure;
+use crate::measure::outcome::{Failure, Fault};
 use crate::plan::Plan;
 use crate::scenario::script::Script;
+use crate::scenario::via::Carrier;
 use crate::smtp::Protocol;
 
 /// What the preflight learned of the target.
@@ -77,15 +78,18 @@ pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned,
         return Ok(learned);
     }
     let url = &plan.targets[0].url;
+    let own = single.failure.is_some_and(|failure| failure.fault() == Fault::Generator);
     let (what, hint) = if let Some((failure, hint)) = single.failure.and_then(advice) {
         (format!("{} with {url}: nothing was measured", failure.name()), hint)
     } else if let Some(hint) = other_protocol(plan, learned.greeting.as_deref()) {
         (format!("{url} refused the preflight: nothing was measured"), hint)
-    } else if single.connected {
+    } else if own && single.connected {
         (
-            format!("{url} refused the preflight: nothing was measured"),
-            "mend what it refuses, or leave the preflight out: preflight = false, --no-preflight",
+            "the preflight failed on this side: nothing was measured".to_owned(),
+            "mend what the transcript shows",
         )
+    } else if single.connected {
+        (format!("{url} refused the preflight: nothing was measured"), hint(plan, &single))
     } else {
         (
             format!("{url} cannot be reached: nothing was measured"),
@@ -96,6 +100,29 @@ pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned,
         Exit::Unreachable,
         format!("{}\nerror: {what}\n  hint: {hint}", single.transcript.render().trim_end()),
     ))
+}
+
+/// What to do about a target that was reached and did not do what the preflight wants.
+fn hint(plan: &Plan, single: &Single) -> &'static str {
+    let carrier = plan.scenario.via.as_ref().map(|via| via.carrier);
+    match (carrier, single.transcript.greeting()) {
+        (None | Some(Carrier::Xclient), None) => {
+            "nothing greeted: a server with TLS from the first byte is smtps://, and one that expects a PROXY header \
+             is met by via = \"proxy\" under [client]"
+        }
+        (Some(Carrier::Proxy(_)), None) => {
+            "nothing greeted behind the PROXY header: does the server expect PROXY, and of this version \
+             (via = \"proxy\" or \"proxy-v1\")?"
+        }
+        (Some(Carrier::Proxy(_)), Some(_)) if !single.welcomed => {
+            "does the server expect PROXY? One that does not takes the header for commands: take `via` out"
+        }
+        (Some(Carrier::Xclient), Some(_)) if !single.introduced => {
+            "the server has to offer XCLIENT to this machine, as Postfix does by smtpd_authorized_xclient_hosts, \
+             and take what [client] says: or take `via` out"
+        }
+        _ => "mend what it refuses, or leave the preflight out: preflight = false, --no-preflight",
+    }
 }
 
 fn with_script(plan: &Plan, script: Script) -> Plan {

@@ -11,7 +11,7 @@ use super::{print, say};
 use crate::behavior::{Behavior, Rule};
 use crate::net::tls::{TlsIdentity, TlsServer};
 use crate::scenario::security::PemFile;
-use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls};
+use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
 use crate::units;
 
@@ -44,6 +44,12 @@ pub(super) struct SinkArgs {
     /// Writes its certificate there, for a client that is to trust it: ca = "FILE"
     #[arg(long, value_name = "FILE", requires = "tls")]
     write_certificate: Option<PathBuf>,
+    /// Expects a PROXY header, version 1 or 2, on every connection
+    #[arg(long)]
+    proxy: bool,
+    /// Offers XCLIENT to everybody
+    #[arg(long)]
+    xclient: bool,
     /// Its name in the greeting
     #[arg(long, value_name = "NAME", default_value = "sink.test")]
     hostname: String,
@@ -64,6 +70,7 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
         behavior: Behavior { rules, size_limit: args.size_limit },
         protocol: if args.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         hostname: args.hostname,
+        trust: Trust { proxy: args.proxy, xclient: args.xclient },
         threads: usize::from(args.threads),
         tls,
     };
@@ -77,6 +84,9 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     sink.stop();
     let counts = sink.counts();
     print(&counts.to_string())?;
+    if let Some(clients) = sink.clients() {
+        print(&clients.to_string())?;
+    }
     Ok(Exit::Good)
 }
 

@@ -12,7 +12,8 @@ use crate::plan::{Address, Target};
 use crate::scenario::Scenario;
 use crate::scenario::security::{PemFile, TlsUse};
 use crate::scenario::target::TargetUrl;
-use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls};
+use crate::scenario::via::Carrier;
+use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
 
 /// A target that may be used, and the sink behind it where it is `embedded:`.
@@ -101,6 +102,7 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
         behavior: scenario.sink.clone(),
         protocol: Protocol::Smtp,
         hostname: "sink.test".to_owned(),
+        trust: trust(scenario),
         threads: 1,
         tls,
     };
@@ -110,6 +112,15 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
             format!("the built-in sink cannot listen on loopback: {error}"),
         )
     })
+}
+
+/// What the scenario says of its clients is believed.
+fn trust(scenario: &Scenario) -> Trust {
+    let carrier = scenario.via.as_ref().map(|via| via.carrier);
+    Trust {
+        proxy: matches!(carrier, Some(Carrier::Proxy(_))),
+        xclient: carrier == Some(Carrier::Xclient),
+    }
 }
 
 fn address_of(listening: &ListenAddress) -> Address {

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use crate::clock::{self, Duration, Instant};
 use crate::engine::desk::Desk;
-use crate::engine::dialogue::{Action, Dialogue};
+use crate::engine::dialogue::{Action, Dialogue, Ends};
 use crate::engine::transcript::Transcript;
 use crate::engine::upload::UploadPart;
 use crate::measure::outcome::Failure;
@@ -93,6 +93,11 @@ impl SessionRun<'_> {
                 desk.out.clear();
                 dialogue.next(plan, desk, now)
             });
+            if self.transcript.is_some()
+                && let Some(remark) = self.dialogue.borrow_mut().take_remark()
+            {
+                self.note(|| remark);
+            }
             match action {
                 Action::Read => self.read(&mut stream).await,
                 Action::Write(part) => self.write(&mut stream, part).await,
@@ -152,6 +157,7 @@ impl SessionRun<'_> {
             last = match tokio::time::timeout(limit, connect::connect(address, source)).await {
                 Ok(Ok(stream)) => {
                     self.note(|| format!("connected to {address}"));
+                    self.note_ends(&stream, address);
                     self.with_dialogue(|dialogue, plan, desk, now| {
                         dialogue.connected(plan, desk, now);
                     });
@@ -203,6 +209,18 @@ impl SessionRun<'_> {
             Err(_) => self.time_out(),
         }
         None
+    }
+
+    /// Tells the dialogue between whom the connection is, where that will be said to the server.
+    fn note_ends(&self, stream: &Stream, address: &Address) {
+        if self.bench.plan.scenario.via.is_some() {
+            let peer = match address {
+                Address::Tcp(peer) => Some(*peer),
+                Address::Unix(_) => None,
+            };
+            let ends = Ends { local: stream.local_address(), peer };
+            self.dialogue.borrow_mut().note_ends(ends);
+        }
     }
 
     /// Waits, and listens meanwhile: a server that hangs up in a pause did so then, not at the next command.

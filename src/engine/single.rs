@@ -27,6 +27,10 @@ pub struct Single {
     pub failure: Option<Failure>,
     /// A reply was a 4yz that its step did not expect.
     pub deferred: bool,
+    /// EHLO or HELO was accepted.
+    pub welcomed: bool,
+    /// The server took what XCLIENT says of the client.
+    pub introduced: bool,
     /// The script ran to its end, and no reply was worse than a deferral.
     pub passed: bool,
 }
@@ -102,6 +106,8 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         transcript: transcript.into_inner(),
         connected: dialogue.was_connected(),
         failure: dialogue.failure(),
+        welcomed: dialogue.was_welcomed(),
+        introduced: dialogue.was_introduced(),
         deferred: dialogue.saw(Outcome::Deferred),
         passed: dialogue.outcome() == Outcome::Accepted
             && !dialogue.saw(Outcome::Rejected)

@@ -111,6 +111,8 @@ pub enum Failure {
     CertificateUnknownIssuer,
     /// The certificate cannot be used for another reason.
     CertificateInvalid,
+    /// XCLIENT is wanted and not offered, or takes no ADDR.
+    XclientNotOffered,
     /// No file descriptor was left.
     NoDescriptors,
     /// No local port or address was left.
@@ -166,6 +168,7 @@ impl Failure {
             Self::CertificateSelfSigned => "certificate_self_signed",
             Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
             Self::CertificateInvalid => "certificate_invalid",
+            Self::XclientNotOffered => "xclient_not_offered",
             Self::NoDescriptors => "no_descriptors",
             Self::NoPorts => "no_ports",
             Self::Internal => "internal",
@@ -183,6 +186,7 @@ impl Failure {
             | Self::LineTooLong
             | Self::ReplyTooLong
             | Self::Unsolicited
+            | Self::XclientNotOffered
             | Self::ClearTextAfterStarttls => Fault::Peer,
             Self::TlsNotOffered
             | Self::NotTls
@@ -208,6 +212,10 @@ impl Failure {
             }
             Self::NotTls => {
                 "the server speaks clear text first: write an smtp:// URL, with tls = \"starttls\""
+            }
+            Self::XclientNotOffered => {
+                "the server has to offer XCLIENT to this machine, as Postfix does by smtpd_authorized_xclient_hosts; or take \
+                 `via` out"
             }
             Self::CertificateExpired => {
                 "the server needs a new one; verify = false takes it as it is"

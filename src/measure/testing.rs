@@ -52,6 +52,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             steps: StepNames::default(),
             client: None::<Template>,
             sources: Vec::new(),
+            via: None,
             mail: Mail {
                 senders: addresses(),
                 recipients: addresses(),

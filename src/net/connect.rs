@@ -179,6 +179,15 @@ impl Stream {
         }
     }
 
+    /// Our end of it; `None` of a UNIX socket, and under TLS.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Clear(Socket::Tcp(stream)) => stream.local_addr().ok(),
+            Self::Clear(Socket::Unix(_)) | Self::Tls(_) => None,
+        }
+    }
+
     /// Reads what is there; 0 bytes at the end of the stream.
     ///
     /// # Errors

@@ -204,6 +204,25 @@ static CLIENT: TableKeys = table(
             Kind::Texts,
             "Local addresses that connections come from in turn: 127.0.0.2-127.0.0.20.",
         ),
+        key(
+            "via",
+            Kind::Choice(&["xclient", "proxy", "proxy-v1"]),
+            "Names another client to the server: by XCLIENT, or by a PROXY header of version 2 or 1.",
+        ),
+        key(
+            "address",
+            Kind::Either(&[Kind::Text, Kind::Texts]),
+            "That client's address: {{table.column}}, an address, or a range to take in turn.",
+        ),
+        key(
+            "port",
+            Kind::Either(&[Kind::Count { min: 0, max: u16::MAX as u64 }, Kind::Text]),
+            "Its port; may hold values.",
+        ),
+        key("hostname", Kind::Text, "XCLIENT's NAME: its host name in DNS; may hold values."),
+        key("helo", Kind::Text, "XCLIENT's HELO: its name in EHLO; may hold values."),
+        key("proto", Kind::Text, "XCLIENT's PROTO: SMTP or ESMTP; may hold values."),
+        key("login", Kind::Text, "XCLIENT's LOGIN: its SASL login; may hold values."),
     ],
 );
 
@@ -410,7 +429,7 @@ static SINK: TableKeys = table(
 );
 
 const SINK_VERBS: &str = "By command: greeting, ehlo, helo, mail, rcpt, data, bdat, eod, rset, \
-                          noop, vrfy, help, quit, unknown.";
+                          noop, vrfy, help, quit, xclient, unknown.";
 
 static SINK_DELAY: TableKeys = TableKeys {
     shown: "`delay`",

@@ -16,6 +16,7 @@ pub mod step;
 pub mod target;
 pub mod template;
 pub mod threshold;
+pub mod via;
 
 use std::fs::File;
 use std::io::Read;
@@ -35,6 +36,7 @@ use security::{Security, TlsUse};
 use step::{StepId, StepNames};
 use target::TargetUrl;
 use threshold::Threshold;
+use via::{Carrier, ClientAddress, Via};
 
 /// Most sessions that may be open at once.
 pub const SESSIONS_MAX: u32 = 1_000_000;
@@ -118,6 +120,8 @@ pub struct Scenario {
     pub client: Option<Template>,
     /// `[client] source`: local addresses that connections come from, in turn; none leaves the choice to the system.
     pub sources: Vec<IpAddr>,
+    /// `[client] via`: for whom sessions speak; for themselves without it.
+    pub via: Option<Via>,
     /// Senders, recipients and messages.
     pub mail: Mail,
     /// `[data.*]`.
@@ -156,6 +160,13 @@ impl Scenario {
         if let Some(length) = self.load.length.filter(|length| *length < self.load.warmup) {
             let (length, warmup) = (format_duration(length), format_duration(self.load.warmup));
             remarks.push(format!("the warm-up of {warmup} is longer than the run of {length}"));
+        }
+        if let Some(Via { carrier: Carrier::Proxy(_), address: ClientAddress::Unknown, .. }) =
+            self.via
+        {
+            let what =
+                "the PROXY header names no client: the server goes by this machine's own address";
+            remarks.push(format!("{what} (`address` under [client] names one)"));
         }
         remarks
     }

@@ -21,6 +21,8 @@ pub enum TemplateUse {
     Header,
     /// The client's own name: columns and `a..b`.
     ClientName,
+    /// What `via` says of a client: columns, `a..b` and `client`.
+    ViaValue,
 }
 
 /// Values with a fixed name; `a..b` and columns come on top.
@@ -168,6 +170,7 @@ impl Reader<'_> {
             }
             TemplateUse::Header => ("in a header field", ""),
             TemplateUse::ClientName => ("in the client's name", "known here: 1..10, table.column"),
+            TemplateUse::ViaValue => ("before EHLO", "known here: client, 1..10, table.column"),
         }
     }
 }
@@ -180,7 +183,7 @@ fn is_cell(name: &str, table: &str, column: &str) -> bool {
 /// Whether the named `value` may stand in `usage`.
 fn allows(usage: TemplateUse, value: &Value) -> bool {
     match usage {
-        TemplateUse::SessionLine => matches!(value, Value::Client),
+        TemplateUse::SessionLine | TemplateUse::ViaValue => matches!(value, Value::Client),
         TemplateUse::TransactionLine | TemplateUse::Header => true,
         TemplateUse::AddressPattern => matches!(value, Value::Seq | Value::Domain),
         TemplateUse::ClientName => false,

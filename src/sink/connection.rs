@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,10 +60,12 @@ pub(super) struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(stream: S, worker: Rc<Worker>) -> Self {
+    /// A connection from `peer`, where that is known and anybody asks.
+    pub(super) fn new(stream: S, peer: Option<IpAddr>, worker: Rc<Worker>) -> Self {
+        let now = clock::now();
         Self {
             stream: SinkStream::Clear(stream),
-            session: SinkSession::new(Arc::clone(&worker.service), clock::now()),
+            session: SinkSession::new(Arc::clone(&worker.service), now).with_peer(peer, now),
             worker,
             unsent: Vec::new(),
             timer: None,
@@ -147,7 +150,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_input(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let worker = Rc::clone(&self.worker);
         let mut buffers = worker.buffers.borrow_mut();
-        let mut input = ReadBuf::new(&mut buffers.input);
+        let most = self.session.input_max().min(INPUT_MAX);
+        let mut input = ReadBuf::new(&mut buffers.input[..most]);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut input))?;
         let length = input.filled().len();
         drop(buffers);

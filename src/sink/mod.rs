@@ -4,6 +4,7 @@
 //! threads. Each worker is a thread with its own event loop; nothing is shared between them on the path of a command.
 
 mod arguments;
+mod clients;
 mod connection;
 mod counts;
 mod repertoire;
@@ -24,6 +25,8 @@ pub use crate::net::listen::ListenAddress;
 use crate::net::listen::{bound_address, listen};
 use crate::smtp::Protocol;
 
+use self::clients::Clients;
+pub use self::clients::{ClientCounts, Trust};
 pub use self::counts::SinkCounts;
 use self::session::Service;
 pub use self::session::SinkTls;
@@ -42,6 +45,8 @@ pub struct SinkOptions {
     pub protocol: Protocol,
     /// What it calls itself.
     pub hostname: String,
+    /// What it believes of its clients.
+    pub trust: Trust,
     /// Workers, from 1 to [`THREADS_MAX`].
     pub threads: usize,
     /// TLS, if it speaks any.
@@ -63,7 +68,8 @@ impl Sink {
     /// When an option makes no sense, an address cannot be bound, or no thread or descriptor is left.
     pub fn start(options: SinkOptions) -> io::Result<Self> {
         check(&options)?;
-        let SinkOptions { listen: asked, behavior, protocol, hostname, threads, tls } = options;
+        let SinkOptions { listen: asked, behavior, protocol, hostname, trust, threads, tls } =
+            options;
         let mut sink = Self { addresses: Vec::new(), services: Vec::new(), workers: Vec::new() };
         let mut listeners = Vec::new();
         for asked in asked {
@@ -73,7 +79,7 @@ impl Sink {
             sink.addresses.push(bound_address(&listener, &asked)?);
             listeners.push(listener);
         }
-        let first = Service::new(&hostname, &behavior, protocol).with_tls(tls);
+        let first = Service::new(&hostname, &behavior, protocol).with_tls(tls).believing(trust);
         let others = (1..threads).map(|_| first.for_another_worker()).collect::<Vec<_>>();
         sink.services = std::iter::once(first).chain(others).map(Arc::new).collect();
         sink.workers = worker::start(&sink.services, listeners)?;
@@ -93,6 +99,14 @@ impl Sink {
             .iter()
             .map(|service| service.counts())
             .fold(SinkCounts::default(), |sum, counts| sum + counts)
+    }
+
+    /// Whom it took messages from so far; `None` where it believes nobody, and so does not look.
+    #[must_use]
+    pub fn clients(&self) -> Option<ClientCounts> {
+        let all = || self.services.iter().map(|service| &service.clients);
+        let trusts = self.services.iter().any(|service| service.trust.is_any());
+        trusts.then(|| Clients::count(all()))
     }
 
     /// Closes listeners and connections and removes socket files. The counts stay. A second call does nothing.

@@ -42,14 +42,14 @@ pub(super) const NO_RECIPIENTS: &[u8] = b"554 5.5.1 no valid recipients\r\n";
 pub(super) const BAD_PARAMETER: &[u8] = b"555 5.5.4 parameter not recognized\r\n";
 
 /// What differs at one verb.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Turn {
     delay: Duration,
     reply: Option<Box<[u8]>>,
 }
 
 /// A behaviour made ready: looked up by verb, with nothing left to work out at a command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Repertoire {
     protocol: Protocol,
     turns: [Turn; SinkVerb::NAMES.len()],
@@ -93,6 +93,15 @@ impl Repertoire {
             ehlo: ehlo.into_bytes().into(),
             ehlo_in_clear: ehlo_in_clear.into_bytes().into(),
             helo: format!("250 {name}\r\n").into_bytes().into(),
+        }
+    }
+
+    /// Has the reply to EHLO offer `capability`, behind its first line.
+    pub(super) fn offer(&mut self, capability: &str) {
+        for reply in [&mut self.ehlo, &mut self.ehlo_in_clear] {
+            let first = reply.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let (name, rest) = reply.split_at(first);
+            *reply = [name, format!("250-{capability}\r\n").as_bytes(), rest].concat().into();
         }
     }
 

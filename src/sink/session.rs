@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use memchr::memchr;
 
 use self::commands::split_command;
+use self::identity::Client;
 use super::arguments::Refusal;
+use super::clients::{Clients, Trust};
 use super::counts::{SinkCounts, Tally};
 use super::repertoire::{
     BARE_LF, CHUNK_OK, IDLE, LINE_TOO_LONG, MESSAGE_OK, Repertoire, TOO_LARGE,
@@ -20,8 +22,10 @@ use crate::behavior::{Behavior, SinkVerb};
 use crate::net::tls::TlsServer;
 use crate::smtp::Protocol;
 use crate::smtp::transparency::Unstuffer;
+use crate::smtp::xclient::Attribute;
 
 mod commands;
+mod identity;
 
 /// Longest command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and more for extensions; several times
 /// that leaves room for every address that is legal.
@@ -47,6 +51,8 @@ pub struct Service {
     repertoire: Arc<Repertoire>,
     tls: Option<SinkTls>,
     tally: Tally,
+    pub(super) trust: Trust,
+    pub(super) clients: Clients,
 }
 
 impl Service {
@@ -54,7 +60,8 @@ impl Service {
     #[must_use]
     pub fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
         let repertoire = Arc::new(Repertoire::new(hostname, behavior, protocol));
-        Self { repertoire, tls: None, tally: Tally::default() }
+        let (trust, clients) = (Trust::default(), Clients::default());
+        Self { repertoire, tls: None, tally: Tally::default(), trust, clients }
     }
 
     /// The same with TLS.
@@ -68,6 +75,22 @@ impl Service {
         self.tls.as_ref()
     }
 
+    /// The same service, believing so much of what clients say of themselves.
+    #[must_use]
+    pub fn believing(mut self, trust: Trust) -> Self {
+        if trust.xclient {
+            let names = Attribute::NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+            Arc::make_mut(&mut self.repertoire).offer(&format!("XCLIENT {}", names.join(" ")));
+        }
+        Self { trust, ..self }
+    }
+
+    /// What comes first on a connection, but for a PROXY header.
+    fn first_phase(&self) -> Phase {
+        let implicit = self.tls.as_ref().is_some_and(|tls| tls.implicit);
+        if implicit { Phase::Handshake } else { Phase::Greeting }
+    }
+
     /// The same service for another worker, with counts of its own.
     #[must_use]
     pub fn for_another_worker(&self) -> Self {
@@ -75,6 +98,8 @@ impl Service {
             repertoire: Arc::clone(&self.repertoire),
             tls: self.tls.clone(),
             tally: Tally::default(),
+            trust: self.trust,
+            clients: Clients::default(),
         }
     }
 
@@ -126,12 +151,15 @@ pub struct SinkSession {
     greeted: Greeted,
     /// Under TLS.
     encrypted: bool,
+    client: Client,
     close: Option<Close>,
 }
 
 /// What the next bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
+    /// The PROXY header, where every connection has one.
+    Header,
     /// Nothing was said yet.
     Greeting,
     Command,
@@ -176,10 +204,10 @@ impl SinkSession {
     #[must_use]
     pub fn new(service: Arc<Service>, now: Instant) -> Self {
         service.tally.connections.add(1);
-        let implicit = service.tls.as_ref().is_some_and(|tls| tls.implicit);
+        let phase = service.first_phase();
         Self {
             service,
-            phase: if implicit { Phase::Handshake } else { Phase::Greeting },
+            phase,
             transaction: Transaction::None,
             unstuffer: Unstuffer::default(),
             held: Vec::new(),
@@ -193,6 +221,7 @@ impl SinkSession {
             utf8: false,
             greeted: Greeted::No,
             encrypted: false,
+            client: Client::default(),
             close: None,
         }
     }
@@ -234,7 +263,10 @@ impl SinkSession {
     /// Feeds bytes read from the peer.
     pub fn handle_input(&mut self, now: Instant, input: &[u8], out: &mut Vec<u8>) {
         debug_assert!(self.takes_input(), "work in hand comes first");
-        self.idle = now + IDLE_MAX;
+        // A header has a time for all of it.
+        if self.phase != Phase::Header {
+            self.idle = now + IDLE_MAX;
+        }
         if self.held.is_empty() {
             let used = self.advance(now, input, out);
             self.held.extend_from_slice(&input[used..]);
@@ -254,6 +286,8 @@ impl SinkSession {
                 // Counted on from when the reply was due: lateness does not add up over a pipelined group.
                 self.advance_held(due, out);
             }
+        } else if self.idle <= now && self.phase == Phase::Header {
+            self.refuse_header();
         } else if self.idle <= now {
             self.hang_up(IDLE, out);
         }
@@ -308,6 +342,7 @@ impl SinkSession {
             }
             let rest = &input[at..];
             let used = match self.phase {
+                Phase::Header => self.take_header(now, rest),
                 Phase::Greeting => self.greet(now, out),
                 Phase::Handshake => None,
                 Phase::Command => self.take_line(now, rest, out),
@@ -360,8 +395,7 @@ impl SinkSession {
             self.phase = Phase::LongLine;
             return Some(COMMAND_LINE_MAX);
         };
-        let protocol = self.service.repertoire.protocol();
-        let (verb, argument) = split_command(&rest[..end], protocol);
+        let (verb, argument) = self.split(&rest[..end]);
         // The reply to a BDAT comes after its chunk, and so does its delay.
         if verb != SinkVerb::Bdat && !self.may_answer(verb, now) {
             return None;
@@ -373,6 +407,14 @@ impl SinkSession {
             _ => self.fault(BARE_LF, out),
         }
         Some(end + 1)
+    }
+
+    /// Verb and argument of a line; what is not offered is not known.
+    fn split<'l>(&self, line: &'l [u8]) -> (SinkVerb, &'l [u8]) {
+        match split_command(line, self.service.repertoire.protocol()) {
+            (SinkVerb::Xclient, _) if !self.service.trust.xclient => (SinkVerb::Unknown, &[]),
+            split => split,
+        }
     }
 
     fn skip_line(&mut self, now: Instant, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
@@ -474,6 +516,7 @@ impl SinkSession {
             tally.recipients.add(u64::from(self.recipients));
             tally.bytes.add(self.message_bytes);
             self.errors = 0;
+            self.note_client();
         } else {
             tally.refused_messages.add(1);
         }

@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn start_at(listen: Vec<ListenAddress>, rules: Vec<Rule>, threads: usize) -> Sink {
     let behavior = Behavior { rules, size_limit: None };
     let (protocol, hostname) = (Protocol::Smtp, "sink.test".into());
-    Sink::start(SinkOptions { listen, behavior, protocol, hostname, threads, tls: None }).unwrap()
+    let trust = Trust::default();
+    Sink::start(SinkOptions { listen, behavior, protocol, hostname, trust, threads, tls: None })
+        .unwrap()
 }
 
 fn loopback() -> ListenAddress {
@@ -289,6 +291,7 @@ fn an_address_in_use_and_options_without_sense_are_errors() {
         behavior: Behavior::default(),
         protocol: Protocol::Smtp,
         hostname: hostname.into(),
+        trust: Trust::default(),
         threads,
         tls: None,
     };

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -167,16 +168,20 @@ async fn accept(listener: Listener, dealer: Rc<Dealer>) {
 /// Makes a connection a task of this worker. One that the event loop cannot take is closed.
 fn adopt(worker: &Rc<Worker>, accepted: Accepted) {
     match accepted {
-        Accepted::Tcp(stream) => converse(TcpStream::from_std(stream), worker),
-        Accepted::Unix(stream) => converse(UnixStream::from_std(stream), worker),
+        Accepted::Tcp(stream) => {
+            let asked = worker.service.trust.is_any();
+            let peer = asked.then(|| stream.peer_addr().ok().map(|peer| peer.ip())).flatten();
+            converse(TcpStream::from_std(stream), peer, worker);
+        }
+        Accepted::Unix(stream) => converse(UnixStream::from_std(stream), None, worker),
     }
 }
 
-fn converse<S>(stream: io::Result<S>, worker: &Rc<Worker>)
+fn converse<S>(stream: io::Result<S>, peer: Option<IpAddr>, worker: &Rc<Worker>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     if let Ok(stream) = stream {
-        spawn_local(Connection::new(stream, Rc::clone(worker)));
+        spawn_local(Connection::new(stream, peer, Rc::clone(worker)));
     }
 }

@@ -1,6 +1,7 @@
 //! What a server offers in its EHLO reply (RFC 5321 section 4.1.1.1).
 
 use super::reply::Reply;
+use super::xclient::Offered;
 
 /// The capabilities that change what a client does. Small, because every session keeps one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Capabilities {
     pub smtputf8: bool,
     /// RFC 1870: the limit in bytes, 0 where none is named; `None` where SIZE is not offered.
     pub size: Option<u64>,
+    /// XCLIENT with the attributes that it takes; `None` where it is not offered.
+    pub xclient: Option<Offered>,
 }
 
 impl Capabilities {
@@ -39,6 +42,8 @@ impl Capabilities {
                 found.eight_bit_mime = true;
             } else if is("SMTPUTF8") {
                 found.smtputf8 = true;
+            } else if is("XCLIENT") {
+                found.xclient = Some(Offered::parse(words));
             } else if is("SIZE") {
                 let limit = words.next().and_then(|w| std::str::from_utf8(w).ok());
                 found.size = Some(limit.and_then(|text| text.parse().ok()).unwrap_or(0));
@@ -76,6 +81,17 @@ mod tests {
     #[test]
     fn the_first_line_is_a_name_and_odd_limits_are_none() {
         check("250 PIPELINING\r\n", Capabilities::default());
+        check(
+            "250-x\r\n250 XCLIENT NAME Addr TTL\r\n",
+            Capabilities {
+                xclient: Some(Offered::parse([&b"ADDR"[..], b"NAME"].into_iter())),
+                ..Default::default()
+            },
+        );
+        check(
+            "250-x\r\n250 XCLIENT\r\n",
+            Capabilities { xclient: Some(Offered::default()), ..Default::default() },
+        );
         check(
             "250-x\r\n250-\r\n250 SIZE many\r\n",
             Capabilities { size: Some(0), ..Default::default() },

@@ -4,10 +4,12 @@
 pub mod capabilities;
 pub mod command;
 pub mod parser;
+pub mod proxy;
 pub mod reply;
 pub mod session;
 pub mod text;
 pub mod transparency;
+pub mod xclient;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use smtpbench::behavior::{Action, Behavior, Rule, SinkVerb};
 use smtpbench::clock::Duration;
 use smtpbench::report::hlog;
-use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions};
+use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -19,16 +19,11 @@ fn sink(listen: ListenAddress, rules: Vec<Rule>) -> Sink {
 
 fn sink_in(protocol: Protocol, listen: ListenAddress, rules: Vec<Rule>) -> Sink {
     let behavior = Behavior { rules, ..Behavior::default() };
-    let hostname = "sink.test".to_owned();
-    Sink::start(SinkOptions {
-        listen: vec![listen],
-        behavior,
-        protocol,
-        hostname,
-        threads: 1,
-        tls: None,
-    })
-    .unwrap()
+    let (hostname, trust) = ("sink.test".to_owned(), Trust::default());
+    let listen = vec![listen];
+    let options =
+        SinkOptions { listen, behavior, protocol, hostname, trust, threads: 1, tls: None };
+    Sink::start(options).unwrap()
 }
 
 fn loopback() -> ListenAddress {

@@ -13,9 +13,9 @@ use crate::support::results::Results;
 /// The load is over after a second, the drain after a second more; the rest is for a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
 /// A step's limit where the peer answers: never reached.
-const PATIENT: &str = "10s";
+pub(crate) const PATIENT: &str = "10s";
 /// A step's limit where the peer does not answer.
-const IMPATIENT: &str = "300ms";
+pub(crate) const IMPATIENT: &str = "300ms";
 const SESSIONS: usize = 5;
 
 /// Greets and takes an envelope.
@@ -33,6 +33,17 @@ const UP_TO_DATA: &str = "
 /// Ends within its time, with one of `codes`, and with results that add up.
 #[track_caller]
 fn run(url: &str, step_limit: &str, codes: &[i32]) -> (Finished, Results) {
+    run_with(url, step_limit, codes, "")
+}
+
+/// The same with `more` at the end of the scenario.
+#[track_caller]
+pub(crate) fn run_with(
+    url: &str,
+    step_limit: &str,
+    codes: &[i32],
+    more: &str,
+) -> (Finished, Results) {
     let folder = TempDir::new().unwrap();
     let (scenario, out) = (folder.path().join("hostile.toml"), folder.path().join("out"));
     let text = format!(
@@ -51,6 +62,8 @@ drain = "1s"
 
 [timeouts]
 step = "{step_limit}"
+
+{more}
 "#
     );
     fs::write(&scenario, text).unwrap();
@@ -76,7 +89,7 @@ fn play(script: &str, step_limit: &str) -> (Peer, Finished, Results) {
 
 /// Slots whose session completed nothing wait 10 ms, doubling to 1 s: within two seconds at most 9 a slot.
 #[track_caller]
-fn calm(peer: &Peer) {
+pub(crate) fn calm(peer: &Peer) {
     let most = SESSIONS * 12;
     assert!(peer.connections() <= most, "{} connections: it spins", peer.connections());
     assert!(peer.connections() > SESSIONS, "{} connections: it gave up", peer.connections());

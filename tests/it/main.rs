@@ -10,5 +10,7 @@ mod support;
 mod cli;
 mod figures;
 mod hostile;
+mod liars;
 mod tidy;
 mod tls;
+mod via;

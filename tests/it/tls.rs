@@ -10,7 +10,7 @@ use rcgen::{
 use smtpbench::behavior::Behavior;
 use smtpbench::net::tls::{TlsIdentity, TlsServer};
 use smtpbench::scenario::security::PemFile;
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, SinkTls};
+use smtpbench::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -67,6 +67,7 @@ fn start(tls: Option<SinkTls>) -> Sink {
         behavior: Behavior::default(),
         protocol: Protocol::Smtp,
         hostname: "sink.test".into(),
+        trust: Trust::default(),
         threads: 1,
         tls,
     })

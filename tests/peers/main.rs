@@ -12,6 +12,7 @@
 mod aiosmtpd;
 mod dovecot;
 mod postfix;
+mod postfix_via;
 mod probe;
 #[path = "../it/support/program.rs"]
 mod program;

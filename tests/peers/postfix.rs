@@ -107,11 +107,17 @@ pub(crate) struct Postfix {
 impl Postfix {
     /// Installs it where that was not done yet, and starts it on a free port of loopback.
     pub(crate) fn start() -> Result<Self, Missing> {
+        Self::start_with("", "")
+    }
+
+    /// The same with more lines in main.cf and master.cf; of two lines of main.cf with one name the later counts.
+    pub(crate) fn start_with(main: &str, more_services: &str) -> Result<Self, Missing> {
         let root = Root::install(&RECIPE)?;
         let address = probe::free_address()?;
-        let services = SERVICES.replace("{address}", &address.to_string());
+        let services = SERVICES.replace("{address}", &address.to_string()) + more_services;
+        let main = MAIN.to_owned() + main;
         let mut running =
-            root.start(&[("main.cf", MAIN), ("master.cf", &services), ("start", START)])?;
+            root.start(&[("main.cf", &main), ("master.cf", &services), ("start", START)])?;
         let waited = running.wait(START_LIMIT, || probe::greets(address));
         let postfix = Self { address, running };
         match waited {

@@ -11,6 +11,7 @@ mod replies;
 mod security;
 mod steps;
 mod values;
+mod via;
 
 use crate::clock::{Duration, Instant};
 use crate::engine::desk::Desk;
@@ -27,6 +28,7 @@ use crate::smtp::capabilities::Capabilities;
 use crate::smtp::session::{Owed, Session};
 use message::Message;
 use security::SessionSecurity;
+pub use via::Ends;
 
 /// What the driver does next.
 #[derive(Debug, PartialEq)]
@@ -59,6 +61,8 @@ struct Debt {
 enum Role {
     Greeting,
     Ehlo,
+    /// XCLIENT of our own accord.
+    Xclient,
     /// HELO after a refused EHLO.
     Fallback,
     StartTls,
@@ -86,6 +90,12 @@ enum Role {
 enum Todo {
     /// The operation at `at`.
     Op,
+    /// The PROXY header, before the greeting.
+    Header,
+    /// XCLIENT, since EHLO offers it; `hello` is the operation of that EHLO.
+    Xclient { hello: usize },
+    /// EHLO again, since XCLIENT began the session anew.
+    Hello { op: usize },
     /// HELO, since EHLO was refused.
     Fallback,
     /// STARTTLS, since the EHLO at `op` offers it.
@@ -116,6 +126,13 @@ pub struct Dialogue {
     collecting: bool,
     capabilities: Capabilities,
     security: SessionSecurity,
+    ends: Ends,
+    /// EHLO or HELO was accepted.
+    welcomed: bool,
+    /// XCLIENT was taken.
+    introduced: bool,
+    /// What a transcript should say and no bytes on the wire show.
+    remark: Option<String>,
     repeats: [u32; REPEAT_DEPTH_MAX],
     transactions_left: u64,
     message: Option<Message>,
@@ -180,6 +197,10 @@ impl Dialogue {
             collecting: false,
             capabilities: Capabilities::default(),
             security: SessionSecurity::new(plan, number),
+            ends: Ends::default(),
+            welcomed: false,
+            introduced: false,
+            remark: None,
             repeats: [0; REPEAT_DEPTH_MAX],
             transactions_left,
             message: None,
@@ -212,6 +233,15 @@ impl Dialogue {
         let place = self.place(StepId::CONNECT, self.stage);
         let took = now.saturating_duration_since(self.started);
         desk.recorder.sample(place, Clock::Service, Outcome::Accepted, took);
+        if Self::begins_with_header(plan) {
+            self.todo = Todo::Header;
+        } else {
+            self.begin(plan, now);
+        }
+    }
+
+    /// What comes first on a connection, but for a PROXY header: TLS, or the greeting.
+    fn begin(&mut self, plan: &Plan, now: Instant) {
         if self.security.tls == TlsUse::Implicit {
             self.todo = Todo::Handshake { again: None };
         } else {
@@ -269,6 +299,11 @@ impl Dialogue {
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         self.failure
+    }
+
+    /// What happened since the last call that the bytes on the wire do not show, if anything.
+    pub fn take_remark(&mut self) -> Option<String> {
+        self.remark.take()
     }
 
     /// Whether a connection stood.

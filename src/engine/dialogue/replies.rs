@@ -109,6 +109,8 @@ impl Dialogue {
         if debt.step == StepId::RSET || debt.role == Role::Eod {
             self.message.iter_mut().for_each(|message| message.open = false);
         }
+        self.welcomed |=
+            matches!(debt.role, Role::Ehlo | Role::Fallback) && outcome == Outcome::Accepted;
         match debt.role {
             Role::Greeting => {
                 if outcome != Outcome::Accepted {
@@ -120,18 +122,30 @@ impl Dialogue {
             Role::Ehlo if outcome == Outcome::Accepted => {
                 self.capabilities = Capabilities::from_ehlo(reply);
                 self.after_ehlo(plan, desk, now, debt.op);
+                self.introduce(plan, desk, now, debt.op);
             }
             Role::StartTls => {
                 self.handle_starttls(plan, desk, debt.op, outcome, reply.code().number());
+                self.introduce(plan, desk, now, debt.op);
             }
-            // LMTP knows no other greeting to fall back to.
-            Role::Ehlo if lmtp => {
+            // LMTP knows no other greeting to fall back to. A server that takes PROXY headers knows EHLO; one that does
+            // not answers the header so.
+            Role::Ehlo if lmtp || Self::begins_with_header(plan) => {
+                if !lmtp {
+                    let what = "a server that expects no PROXY header answers it so";
+                    self.remark = Some(what.to_owned());
+                }
                 self.outcome = outcome;
                 self.todo = Todo::Quit;
             }
             Role::Ehlo if outcome == Outcome::Rejected && !self.collecting => {
                 self.todo = Todo::Fallback;
             }
+            Role::Ehlo if self.awaits_xclient(plan) => {
+                self.outcome = outcome;
+                self.todo = Todo::Quit;
+            }
+            Role::Xclient => self.handle_xclient(outcome, debt.op),
             Role::Mail => self.handle_mail(plan, desk, now, outcome, reply.code()),
             Role::Rcpt => self.handle_rcpt(outcome, reply.code()),
             Role::Data => self.handle_data(plan, desk, now, debt, outcome, reply.code()),
@@ -143,16 +157,14 @@ impl Dialogue {
                 self.fruitful |= outcome == Outcome::Accepted && debt.role == Role::Quit;
                 self.end(desk, now, outcome);
             }
-            Role::Fallback if !self.security.is_encrypted() => {
+            Role::Fallback => {
                 self.capabilities = Capabilities::default();
-                self.start_tls(plan, desk, now, debt.op);
+                if !self.security.is_encrypted() {
+                    self.start_tls(plan, desk, now, debt.op);
+                }
+                self.introduce(plan, desk, now, debt.op);
             }
-            Role::Ehlo
-            | Role::Fallback
-            | Role::Handshake
-            | Role::LoneDot
-            | Role::OwnRset
-            | Role::Other => {}
+            Role::Ehlo | Role::Handshake | Role::LoneDot | Role::OwnRset | Role::Other => {}
         }
         if reply.code().number() == CLOSING {
             self.end_message(plan, desk, now, Fate::Deferred, Some(Outcome::Deferred));
@@ -165,7 +177,7 @@ impl Dialogue {
     fn judge(&self, plan: &Plan, debt: Debt, code: ReplyCode) -> Outcome {
         let op = |index| self.op(plan, index);
         let expected = match (debt.role, code.number()) {
-            (Role::Greeting, code) => code == 220,
+            (Role::Greeting | Role::Xclient, code) => code == 220,
             (Role::Fallback | Role::OwnRset | Role::Chunk, code) => code == 250,
             // Nobody is to have the empty message: taking it is not what was hoped for.
             (Role::LoneDot, _) => false,

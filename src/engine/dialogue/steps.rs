@@ -32,6 +32,9 @@ impl Dialogue {
             }
             let step = match std::mem::replace(&mut self.todo, Todo::Op) {
                 Todo::Op => self.run_op(plan, desk, now),
+                Todo::Header => self.put_header(plan, desk, now),
+                Todo::Xclient { hello } => self.xclient(plan, desk, now, hello),
+                Todo::Hello { op } => self.hello_again(plan, desk, now, op),
                 Todo::Fallback => self.fall_back(plan, desk, now),
                 Todo::StartTls { op } => Some(self.write_starttls(plan, desk, now, op)),
                 Todo::Handshake { again } => Some(self.handshake(plan, now, again)),
@@ -140,7 +143,7 @@ impl Dialogue {
         })
     }
 
-    fn command(
+    pub(super) fn command(
         &mut self,
         plan: &Plan,
         desk: &mut Desk,

@@ -21,7 +21,9 @@ use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Load, Scenario, Timeouts};
 
 mod lmtp;
+mod pipelining;
 mod security;
+mod via;
 
 /// Actions after which a dialogue is taken to run for ever.
 const ACTIONS_MAX: usize = 200;
@@ -54,6 +56,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         steps,
         client: Some(Template::text("me.test")),
         sources: Vec::new(),
+        via: None,
         mail: Mail {
             senders: list("from@sender.test"),
             recipients: list("to@recipient.test"),
@@ -93,7 +96,7 @@ fn play(plan: &Plan, talk: &str) {
     let layout = Arc::new(Layout::new(plan));
     let recorder = Recorder::new(Arc::clone(&layout), 0, start, Duration::from_secs(86_400));
     let mut desk = Desk::new(start, recorder, Numbers::new(NumberSource::new(plan)));
-    let mut dialogue = Dialogue::new(plan, 0, Box::new([]), now);
+    let mut dialogue = Dialogue::new(plan, 0, rows_of(plan, 0, 0), now);
     let mut got: Vec<String> = Vec::new();
     let mut peer = want.iter().filter(|line| line.starts_with("S:"));
     dialogue.start(plan, &mut desk, now);
@@ -299,86 +302,6 @@ fn what_the_script_expects_is_followed_as_written() {
          C: QUIT
          S: 221 bye
          closed: 1 rejected",
-    );
-}
-
-#[test]
-fn a_pipeline_waits_for_nothing_where_it_is_offered() {
-    check(
-        PIPELINED,
-        1,
-        2,
-        "S: 220 hi
-         C: EHLO me.test
-         S: 250-me|250 PIPELINING
-         C: MAIL FROM:<from@sender.test> / RCPT TO:<to@recipient.test> / RCPT TO:<to@recipient.test> / DATA
-         S: 250 ok|550 no|250 ok|354 go
-         C: <data .>
-         S: 250 taken
-         C: QUIT
-         S: 221 bye
-         closed: 1 accepted",
-    );
-}
-
-#[test]
-fn a_pipelined_transaction_is_lock_step_where_it_is_not_offered() {
-    check(
-        PIPELINED,
-        1,
-        1,
-        "S: 220 hi
-         C: EHLO me.test
-         S: 250 ok
-         C: MAIL FROM:<from@sender.test>
-         S: 250 ok
-         C: RCPT TO:<to@recipient.test>
-         S: 250 ok
-         C: DATA
-         S: 354 go
-         C: <data .>
-         S: 250 taken
-         C: QUIT
-         S: 221 bye
-         closed: 1 accepted",
-    );
-}
-
-#[test]
-fn a_354_with_no_recipient_left_gets_a_lone_dot() {
-    check(
-        PIPELINED,
-        1,
-        1,
-        "S: 220 hi
-         C: EHLO me.test
-         S: 250-me|250 PIPELINING
-         C: MAIL FROM:<from@sender.test> / RCPT TO:<to@recipient.test> / DATA
-         S: 250 ok|550 no|354 go
-         C: .
-         S: 554 no valid recipients
-         C: QUIT
-         S: 221 bye
-         closed: 1 rejected",
-    );
-}
-
-#[test]
-fn a_pipelined_mail_that_is_refused_names_the_message() {
-    check(
-        PIPELINED,
-        1,
-        1,
-        "S: 220 hi
-         C: EHLO me.test
-         S: 250-me|250 PIPELINING
-         C: MAIL FROM:<from@sender.test> / RCPT TO:<to@recipient.test> / DATA
-         S: 451 later|503 no mail|503 no rcpt
-         C: RSET
-         S: 250 ok
-         C: QUIT
-         S: 221 bye
-         closed: 1 deferred",
     );
 }
 

@@ -18,6 +18,7 @@ mod tests;
 mod text;
 mod timeouts;
 mod values;
+mod via;
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -27,13 +28,15 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::fault::{Fault, Faults, Place};
 use super::names::Names;
+use super::script::Script;
 use super::security::{Security, TlsUse};
 use super::source::{SOURCES_MAX, parse_source};
 use super::step::StepNames;
 use super::target::TargetUrl;
 use super::template::{TemplateUse, parse_template};
 use super::threshold::{DEFAULT_THRESHOLDS, Threshold, parse_threshold};
-use super::{FaultReport, Overrides, SCENARIO_BYTES_MAX, Scenario, Source};
+use super::via::Via;
+use super::{FaultReport, Overrides, SCENARIO_BYTES_MAX, Scenario, Source, Table};
 use crate::message::Mail;
 use crate::message::template::{Part, Template};
 use section::Section;
@@ -138,7 +141,8 @@ impl Reader<'_> {
             (known != Some(TlsUse::None)).then(|| known.unwrap_or(security.tls))
         });
         let scripts = self.scripts(top, overrides);
-        let client = self.client(top, overrides);
+        let known: Vec<&Table> = tables.iter().flatten().map(|(table, _)| table).collect();
+        let client = self.client(top, overrides, &known, scripts.as_deref().unwrap_or_default());
         let senders = self.senders(top, overrides);
         let recipients = self.recipients(top, overrides);
         let timeouts = self.timeouts(top);
@@ -156,7 +160,7 @@ impl Reader<'_> {
             _ => None,
         };
         let (recipients, per_message) = recipients?;
-        let (client, sources) = client?;
+        let (client, sources, via) = client?;
         let (target, security) = target?;
         Some(Scenario {
             name: name?,
@@ -171,6 +175,7 @@ impl Reader<'_> {
             steps: std::mem::take(&mut self.steps),
             client,
             sources,
+            via,
             mail: Mail { senders: senders?, recipients, per_message, kinds: kinds? },
             tables: tables?.into_iter().map(|(table, _)| table).collect(),
             timeouts: timeouts?,
@@ -225,19 +230,24 @@ impl Reader<'_> {
             .ok()
     }
 
-    /// The client's name, text or `[client] name`, and the addresses that it comes from.
+    /// The client's name, text or `[client] name`, the addresses that it comes from, and for whom it speaks.
     fn client(
         &mut self,
         top: &Section<'_>,
         overrides: &Overrides,
-    ) -> Option<(Option<Template>, Vec<IpAddr>)> {
+        tables: &[&Table],
+        scripts: &[Script],
+    ) -> Option<(Option<Template>, Vec<IpAddr>, Option<Via>)> {
         let mut sources = Vec::new();
+        let mut via = None;
         let text = match top.field("client") {
             None => None,
             Some(field) if field.value.is_str() => Some(self.text(&field)?),
             Some(field) => {
                 let section = self.open_table(&field)?;
+                let read = self.via(&section, tables, scripts);
                 sources = self.sources(&section)?;
+                via = read?;
                 match section.field("name") {
                     Some(field) => Some(self.text(&field)?),
                     None => None,
@@ -251,8 +261,8 @@ impl Reader<'_> {
         });
         match (file, flag) {
             (Some(None), _) => None,
-            (_, Some(flag)) => Some((Some(flag?), sources)),
-            (file, None) => Some((file.flatten(), sources)),
+            (_, Some(flag)) => Some((Some(flag?), sources, via)),
+            (file, None) => Some((file.flatten(), sources, via)),
         }
     }
 

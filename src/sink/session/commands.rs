@@ -44,6 +44,7 @@ impl SinkSession {
             SinkVerb::Vrfy => _ = self.accept(verb, VRFY_OK, out),
             SinkVerb::Noop => _ = self.accept(verb, OK, out),
             SinkVerb::Help => _ = self.accept(verb, HELP_OK, out),
+            SinkVerb::Xclient => self.xclient(argument, out),
             SinkVerb::Unknown | SinkVerb::Greeting | SinkVerb::Eod => {
                 if self.service.repertoire.fixed_reply(verb).is_some() {
                     self.accept(verb, UNKNOWN, out);
@@ -228,6 +229,7 @@ fn long_verb(line: &[u8]) -> (SinkVerb, &[u8]) {
     let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
     let (name, argument) = line.split_at(end);
     let verb = match name.to_ascii_lowercase().as_slice() {
+        b"xclient" => SinkVerb::Xclient,
         b"starttls" => SinkVerb::Starttls,
         _ => return (SinkVerb::Unknown, &[]),
     };

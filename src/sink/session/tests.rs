@@ -7,6 +7,7 @@ use super::*;
 use crate::behavior::{Action, Rule};
 use crate::clock;
 
+mod identity;
 mod limits;
 
 /// What a played session left behind.
@@ -26,10 +27,15 @@ fn play(behavior: &Behavior, pieces: &[&[u8]]) -> Played {
 
 /// The same in either protocol.
 fn play_in(protocol: Protocol, behavior: &Behavior, pieces: &[&[u8]]) -> Played {
-    let service = Arc::new(Service::new("sink.test", behavior, protocol));
+    play_at(&Arc::new(Service::new("sink.test", behavior, protocol)), pieces)
+}
+
+/// The same at a service, for a client on loopback.
+fn play_at(service: &Arc<Service>, pieces: &[&[u8]]) -> Played {
     let start = clock::now();
     let mut now = start;
-    let mut session = SinkSession::new(Arc::clone(&service), now);
+    let mut session =
+        SinkSession::new(Arc::clone(service), now).with_peer(Some([127, 0, 0, 1].into()), now);
     let (mut output, mut times) = (Vec::new(), Vec::new());
     let mut out = Vec::new();
     session.start(now, &mut out);

@@ -14,7 +14,7 @@ name = "every"
 thresholds = ["accepted > 99%"]
 preflight = false
 seed = 7
-client = { name = "bench.example.com", source = ["127.0.0.2-127.0.0.9"] }
+client = { name = "bench.example.com", source = ["127.0.0.2-127.0.0.9"], via = "xclient", address = "192.0.2.1-192.0.2.9", port = 7, hostname = "a.test", helo = "a", proto = "SMTP", login = "a" }
 [target]
 url = "embedded:"
 tls = "opportunistic"
@@ -38,6 +38,7 @@ messages_per_session = "1..10"
 name = "submit"
 weight = 2
 steps = '''
+hello
 transaction
 MAIL FROM:<>
 RCPT TO:<{{recipient}}>

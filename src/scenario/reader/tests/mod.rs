@@ -5,6 +5,7 @@ mod keys;
 mod parts;
 mod places;
 mod variables;
+mod via;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
