@@ -3,6 +3,7 @@
 
 pub mod capabilities;
 pub mod command;
+pub mod parameters;
 pub mod parser;
 pub mod reply;
 pub mod session;
