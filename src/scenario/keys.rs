@@ -442,6 +442,9 @@ static TIMEOUTS: TableKeys = TableKeys {
     one_of: &[],
 };
 
+/// Six digits (RFC 9422 section 4).
+const LIMIT: Kind = Kind::Count { min: 1, max: 999_999 };
+
 static SINK: TableKeys = table(
     "[sink]",
     "Behaviour of the built-in server (embedded:).",
@@ -449,6 +452,9 @@ static SINK: TableKeys = table(
         key("delay", Kind::Table(&SINK_DELAY), "Waits before its reply, by command."),
         key("reply", Kind::Table(&SINK_REPLY), "Other replies, by command: \"450 4.2.0 later\"."),
         key("size_limit", Kind::Size, "Largest message in bytes, as announced by SIZE."),
+        key("max_messages", LIMIT, "Messages of one session, as announced by LIMITS MAILMAX."),
+        key("max_recipients", LIMIT, "Recipients of one message, as LIMITS RCPTMAX."),
+        key("max_domains", LIMIT, "Domains of one message's recipients, as LIMITS RCPTDOMAINMAX."),
     ],
 );
 

@@ -6,6 +6,7 @@
 mod arguments;
 mod connection;
 mod counts;
+mod parameters;
 mod repertoire;
 pub mod session;
 mod stream;

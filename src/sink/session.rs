@@ -123,6 +123,12 @@ pub struct SinkSession {
     message_bytes: u64,
     /// MAIL said SMTPUTF8.
     utf8: bool,
+    /// MAIL said BODY=BINARYMIME.
+    binary: bool,
+    /// MAIL commands that were accepted.
+    mails: u32,
+    /// Domains of the recipients, where they are limited.
+    domains: Vec<Vec<u8>>,
     greeted: Greeted,
     /// Under TLS.
     encrypted: bool,
@@ -191,6 +197,9 @@ impl SinkSession {
             recipients: 0,
             message_bytes: 0,
             utf8: false,
+            binary: false,
+            mails: 0,
+            domains: Vec::new(),
             greeted: Greeted::No,
             encrypted: false,
             close: None,
@@ -504,6 +513,8 @@ impl SinkSession {
         self.recipients = 0;
         self.message_bytes = 0;
         self.utf8 = false;
+        self.binary = false;
+        self.domains.clear();
     }
 }
 

@@ -88,6 +88,9 @@ eod = "10m"
 delay = { rcpt = "50ms" }
 reply = { rcpt = "450 4.2.0 try later" }
 size_limit = "1MiB"
+max_messages = 10
+max_recipients = 100
+max_domains = 1
 "#,
     r#"
 load = { sessions = 1, for = "1s" }
