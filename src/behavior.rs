@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::smtp::capabilities::Limits;
 use crate::smtp::reply::ReplyCode;
 use crate::units::{UnitError, parse_duration};
 
@@ -71,6 +72,8 @@ pub struct Behavior {
     pub rules: Vec<Rule>,
     /// Largest message in bytes, as announced by SIZE; the default of [`SIZE_LIMIT`] where there is none.
     pub size_limit: Option<u64>,
+    /// What it announces by LIMITS and holds to (RFC 9422).
+    pub limits: Limits,
 }
 
 impl Behavior {

@@ -1,5 +1,6 @@
 //! `smtpbench sink`: the built-in server.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 
@@ -13,6 +14,7 @@ use crate::net::tls::{TlsIdentity, TlsServer};
 use crate::scenario::security::PemFile;
 use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
+use crate::smtp::capabilities::Limits;
 use crate::units;
 
 #[derive(Debug, Args)]
@@ -29,6 +31,15 @@ pub(super) struct SinkArgs {
     /// Largest message, as announced by SIZE
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     size_limit: Option<u64>,
+    /// Most messages of a session, as announced by LIMITS MAILMAX
+    #[arg(long, value_name = "N", value_parser = limit)]
+    max_messages: Option<NonZeroU32>,
+    /// Most recipients of a message, as announced by LIMITS RCPTMAX
+    #[arg(long, value_name = "N", value_parser = limit)]
+    max_recipients: Option<NonZeroU32>,
+    /// Most domains among the recipients of a message, as announced by LIMITS RCPTDOMAINMAX
+    #[arg(long, value_name = "N", value_parser = limit)]
+    max_domains: Option<NonZeroU32>,
     /// Speaks LMTP instead of SMTP
     #[arg(long)]
     lmtp: bool,
@@ -65,9 +76,14 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     let mut rules = args.delay;
     rules.extend(args.reply);
     let interrupts = Interrupts::watch()?;
+    let limits = Limits {
+        mail_max: args.max_messages,
+        rcpt_max: args.max_recipients,
+        rcpt_domain_max: args.max_domains,
+    };
     let options = SinkOptions {
         listen: args.listen,
-        behavior: Behavior { rules, size_limit: args.size_limit },
+        behavior: Behavior { rules, size_limit: args.size_limit, limits },
         protocol: if args.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         hostname: args.hostname,
         trust: Trust { proxy: args.proxy, xclient: args.xclient },
@@ -88,6 +104,13 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
         print(&clients.to_string())?;
     }
     Ok(Exit::Good)
+}
+
+/// A limit as LIMITS can announce it: six digits (RFC 9422 section 4).
+fn limit(text: &str) -> Result<NonZeroU32, String> {
+    const MOST: u32 = 999_999;
+    let limit = text.parse().ok().filter(|limit: &NonZeroU32| limit.get() <= MOST);
+    limit.ok_or_else(|| format!("write a whole number from 1 to {MOST}"))
 }
 
 /// TLS as the flags ask for it.

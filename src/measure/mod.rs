@@ -6,6 +6,7 @@
 
 pub mod accounting;
 pub mod collector;
+pub mod extensions;
 pub mod histogram;
 mod intervals;
 pub mod layout;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::measure::extensions::ExtensionTally;
 use crate::measure::outcome::Failure;
+use crate::smtp::parameters::Extension;
 use crate::stats::quantile::Quantile;
 use crate::units::Microseconds;
 
@@ -61,9 +63,50 @@ pub enum Note {
     },
     /// The run sent nothing that counts.
     NothingAttempted,
+    /// Messages went without an extension.
+    NotOffered {
+        /// What the server does not offer.
+        extension: Extension,
+        /// How many.
+        messages: u64,
+    },
+    /// Messages were sent beyond what the server announces to take.
+    BeyondServer {
+        /// Which announcement.
+        extension: Extension,
+        /// How many.
+        messages: u64,
+    },
+    /// The server's LIMITS (RFC 9422) were obeyed.
+    LimitsObeyed {
+        /// Sessions that ended at MAILMAX.
+        sessions: u64,
+        /// Recipients beyond RCPTMAX or RCPTDOMAINMAX.
+        recipients: u64,
+    },
 }
 
 impl Note {
+    /// What there is to say of the extensions.
+    pub(super) fn of_extensions(tally: &ExtensionTally) -> Vec<Self> {
+        let mut notes = Vec::new();
+        for extension in Extension::ALL {
+            let messages = tally.without(extension);
+            if messages > 0 {
+                notes.push(Self::NotOffered { extension, messages });
+            }
+            let messages = tally.beyond(extension);
+            if messages > 0 {
+                notes.push(Self::BeyondServer { extension, messages });
+            }
+        }
+        let (sessions, recipients) = (tally.sessions_cut, tally.recipients_left_out);
+        if sessions > 0 || recipients > 0 {
+            notes.push(Self::LimitsObeyed { sessions, recipients });
+        }
+        notes
+    }
+
     /// Its name in `run.json`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -79,6 +122,9 @@ impl Note {
             Self::Overflow { .. } => "overflow",
             Self::DescriptorLimit { .. } => "descriptor_limit",
             Self::NothingAttempted => "nothing_attempted",
+            Self::NotOffered { .. } => "not_offered",
+            Self::BeyondServer { .. } => "beyond_server",
+            Self::LimitsObeyed { .. } => "limits_obeyed",
         }
     }
 
@@ -116,6 +162,24 @@ impl Note {
                 format!("{wanted} file descriptors are needed, {limit} are allowed")
             }
             Self::NothingAttempted => "no message was attempted in the judged stage".to_owned(),
+            Self::NotOffered { extension, messages } => {
+                let keyword = extension.keyword();
+                format!(
+                    "{messages} messages went without {keyword}, which the server does not offer"
+                )
+            }
+            Self::BeyondServer { extension: Extension::Size, messages } => {
+                format!(
+                    "{messages} messages were larger than the server's SIZE, and sent all the same"
+                )
+            }
+            Self::BeyondServer { messages, .. } => {
+                format!("{messages} messages were to be held longer than the server holds any")
+            }
+            Self::LimitsObeyed { sessions, recipients } => format!(
+                "the server's LIMITS were obeyed: {sessions} sessions ended at MAILMAX, {recipients} recipients \
+                 beyond RCPTMAX or RCPTDOMAINMAX were not tried and count as abandoned"
+            ),
         }
     }
 
@@ -144,6 +208,23 @@ impl Note {
                 "raise the limit with `ulimit -n`, or ask for fewer sessions".to_owned()
             }
             Self::NothingAttempted => "failures and replies tell what happened instead".to_owned(),
+            Self::NotOffered { extension: Extension::EightBitMime, .. } => {
+                "a server without it may refuse or mend bytes above 127".to_owned()
+            }
+            Self::NotOffered { .. } => "take it out of [extensions]".to_owned(),
+            Self::BeyondServer { extension: Extension::Size, .. } => {
+                "send smaller ones, unless its refusals are what you measure".to_owned()
+            }
+            Self::BeyondServer { .. } => {
+                "write a shorter hold_for or an earlier hold_until".to_owned()
+            }
+            Self::LimitsObeyed { recipients: 0, .. } => {
+                "limits = false under [extensions] goes on in the same session".to_owned()
+            }
+            Self::LimitsObeyed { .. } => {
+                "write a lower per_message under [recipients], or limits = false under [extensions]"
+                    .to_owned()
+            }
         }
     }
 }

@@ -113,6 +113,12 @@ pub enum Failure {
     CertificateInvalid,
     /// XCLIENT is wanted and not offered, or takes no ADDR.
     XclientNotOffered,
+    /// The message needs SMTPUTF8 (RFC 6531), which is not offered.
+    Smtputf8NotOffered,
+    /// The message is to be sent with REQUIRETLS (RFC 8689), which is not offered.
+    RequiretlsNotOffered,
+    /// The message is to be sent with REQUIRETLS, and the session is not under TLS.
+    RequiretlsInClear,
     /// No file descriptor was left.
     NoDescriptors,
     /// No local port or address was left.
@@ -169,6 +175,9 @@ impl Failure {
             Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
             Self::CertificateInvalid => "certificate_invalid",
             Self::XclientNotOffered => "xclient_not_offered",
+            Self::Smtputf8NotOffered => "smtputf8_not_offered",
+            Self::RequiretlsNotOffered => "requiretls_not_offered",
+            Self::RequiretlsInClear => "requiretls_in_clear",
             Self::NoDescriptors => "no_descriptors",
             Self::NoPorts => "no_ports",
             Self::Internal => "internal",
@@ -187,8 +196,11 @@ impl Failure {
             | Self::ReplyTooLong
             | Self::Unsolicited
             | Self::XclientNotOffered
+            | Self::Smtputf8NotOffered
+            | Self::RequiretlsNotOffered
             | Self::ClearTextAfterStarttls => Fault::Peer,
             Self::TlsNotOffered
+            | Self::RequiretlsInClear
             | Self::NotTls
             | Self::TlsAlert
             | Self::TlsProtocol
@@ -231,6 +243,13 @@ impl Failure {
                 "name the certificate that signed it: ca = \"root.pem\" under [target], or --ca; a server must \
                  send the ones between"
             }
+            Self::Smtputf8NotOffered => {
+                "without smtputf8 = true under [extensions] such mail is sent as it is written"
+            }
+            Self::RequiretlsInClear => {
+                "REQUIRETLS goes out under TLS alone: tls = \"starttls\" under [target], or smtps://"
+            }
+            Self::RequiretlsNotOffered => "take requiretls out of [extensions]",
             _ => return None,
         })
     }
@@ -254,11 +273,11 @@ pub enum Fate {
     Rejected,
     /// Refused for now (4yz).
     Deferred,
-    /// No usable or an unexpected reply before the end of data.
+    /// No usable or an unexpected reply before the end of data, or an extension missing that it must not go without.
     Failed,
     /// Lost after the end of data and before its reply (RFC 1047).
     InDoubt,
-    /// The script's own drop or abort, or a transaction that sends no mail data.
+    /// The script's own drop or abort, or a transaction that sends no mail data; a recipient beyond the server's LIMITS.
     Abandoned,
     /// Cut at the drain limit.
     Unfinished,

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::clock::{Duration, Instant};
+use crate::measure::extensions::{Sending, Shortfall};
 use crate::measure::histogram::Histogram;
 use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
 use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
@@ -182,6 +183,26 @@ impl Recorder {
     /// A session went over to TLS.
     pub fn secured(&mut self, facts: &TlsFacts) {
         self.tls.count(facts, 1);
+    }
+
+    /// MAIL was written for a message that went without what was asked for, or beyond what the server announces.
+    pub fn fell_short(&mut self, stage: u8, shortfall: Shortfall) {
+        self.stages[usize::from(stage)].extensions.count(shortfall);
+    }
+
+    /// MAILMAX (RFC 9422) ended a session that had messages left to send.
+    pub fn session_cut(&mut self, stage: u8) {
+        self.stages[usize::from(stage)].extensions.sessions_cut += 1;
+    }
+
+    /// RCPTMAX or RCPTDOMAINMAX (RFC 9422) left a recipient out.
+    pub fn recipient_left_out(&mut self, stage: u8) {
+        self.stages[usize::from(stage)].extensions.recipients_left_out += 1;
+    }
+
+    /// A transaction that was accepted took so many round trips.
+    pub fn round_trips(&mut self, stage: u8, sending: Sending, round_trips: u32) {
+        self.stages[usize::from(stage)].round_trips.count(sending, round_trips);
     }
 
     /// So many bytes were written to the target.

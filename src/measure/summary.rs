@@ -2,6 +2,7 @@
 
 use crate::clock::Duration;
 use crate::measure::accounting::Accounting;
+use crate::measure::extensions::{ExtensionTally, RoundTripTally};
 use crate::measure::histogram::{Estimate, Histogram};
 use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
@@ -25,6 +26,10 @@ pub struct Summary {
     pub interval: Duration,
     /// Mail data of the messages accepted in the judged stage, in bytes.
     pub accepted_bytes: u64,
+    /// Extensions in the judged stage that were asked for and could not be had.
+    pub extensions: ExtensionTally,
+    /// Round trips of the accepted transactions of the judged stage.
+    pub round_trips: RoundTripTally,
     /// A row a target.
     pub totals: Vec<TotalRow>,
     /// Every histogram.

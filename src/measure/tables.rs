@@ -49,13 +49,16 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
             .map(|(_, count, _)| count)
             .sum()
     };
-    let completed = collector.stages.get(usize::from(judged)).map_or(0, |tally| tally.completed);
+    let stage = collector.stages.get(usize::from(judged)).copied().unwrap_or_default();
+    let completed = stage.completed;
     Summary {
         target: collector.layout.target().to_owned(),
         judged_stage: collector.layout.stages()[usize::from(judged)].clone(),
         window,
         interval: collector.offset(collector.rows.scale()),
         accepted_bytes: messages.accepted_bytes,
+        extensions: stage.extensions,
+        round_trips: stage.round_trips,
         totals: vec![TotalRow {
             target: collector.layout.target().to_owned(),
             accepted_in_window: completed,
@@ -401,6 +404,8 @@ fn notes(
             notes.push(note);
         }
     }
+    let judged = collector.stages.get(usize::from(judged_stage(plan)));
+    notes.extend(judged.iter().flat_map(|tally| Note::of_extensions(&tally.extensions)));
     if let Some((wanted, limit)) = end.descriptors_short {
         notes.push(Note::DescriptorLimit { wanted, limit });
     }

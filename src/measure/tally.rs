@@ -1,5 +1,6 @@
 //! Counts: replies, failures and fates. All of them add up in any order to the same.
 
+use crate::measure::extensions::{ExtensionTally, RoundTripTally};
 use crate::measure::outcome::{Failure, Fate, Outcome};
 use crate::smtp::reply::{EnhancedCode, ReplyCode, Severity};
 
@@ -101,6 +102,10 @@ pub struct StageTally {
     pub bytes_sent: u64,
     /// Messages that were accepted while this stage's window was open, whatever stage they belong to.
     pub completed: u64,
+    /// Extensions that were asked for and could not be had.
+    pub extensions: ExtensionTally,
+    /// Round trips of the accepted transactions.
+    pub round_trips: RoundTripTally,
 }
 
 impl StageTally {
@@ -110,6 +115,8 @@ impl StageTally {
         self.closed += other.closed;
         self.bytes_sent += other.bytes_sent;
         self.completed += other.completed;
+        self.extensions.add(&other.extensions);
+        self.round_trips.add(&other.round_trips);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::message::render::RunIdentity;
 use crate::message::template::Template;
 use crate::message::{AddressSource, Addresses, Mail};
 use crate::plan::{Address, Plan, Target};
+use crate::scenario::extensions::Extensions;
 use crate::scenario::script::Script;
 use crate::scenario::step::{StepId, StepNames};
 use crate::scenario::target::TargetUrl;
@@ -61,6 +62,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             },
             tables: Vec::new(),
             timeouts: Timeouts { step: Timeouts::DEFAULT, by_step: Vec::new() },
+            extensions: Extensions::default(),
             thresholds,
             sink: Behavior::default(),
         },

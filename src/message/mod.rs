@@ -135,4 +135,10 @@ pub struct MailFile {
     pub data: Box<[u8]>,
     /// The same after transparency (RFC 5321 section 4.5.2), without the last dot: what DATA sends.
     pub stuffed: Box<[u8]>,
+    /// Its bytes as read, where mail may be binary (RFC 3030 section 3) and they are not the same as `data`.
+    pub binary: Option<Box<[u8]>>,
+    /// It holds bytes above 127.
+    pub eight_bit: bool,
+    /// Its header does.
+    pub utf8_header: bool,
 }

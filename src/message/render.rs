@@ -10,7 +10,8 @@ use super::filler::Filler;
 use super::seed::{self, Purpose, choice};
 use super::template::{Template, Value};
 use super::{
-    AddressSource, Addresses, Content, MESSAGE_BYTES_MAX, Mail, Mark, MessageKind, Pick, SizeRule,
+    AddressSource, Addresses, Content, MESSAGE_BYTES_MAX, Mail, MailFile, Mark, MessageKind, Pick,
+    SizeRule,
 };
 
 /// The domain of everything that smtpbench names by itself; reserved by RFC 2606.
@@ -47,6 +48,19 @@ pub enum Body {
     Filler(Filler),
     /// A file of the kind.
     File { kind: usize, file: usize },
+    /// The same, byte for byte (RFC 3030 section 3).
+    Binary { kind: usize, file: usize },
+}
+
+impl Body {
+    /// The same as a binary message has it.
+    #[must_use]
+    pub fn binary(self) -> Self {
+        match self {
+            Self::File { kind, file } => Self::Binary { kind, file },
+            body => body,
+        }
+    }
 }
 
 impl Mail {
@@ -141,7 +155,7 @@ impl Mail {
     pub fn body_bytes(&self, body: Body, stuffed: bool) -> u64 {
         match body {
             Body::Filler(filler) => filler.bytes,
-            Body::File { .. } => self.file(body, stuffed).len() as u64,
+            Body::File { .. } | Body::Binary { .. } => self.file(body, stuffed).len() as u64,
         }
     }
 
@@ -156,7 +170,7 @@ impl Mail {
     ) -> usize {
         match body {
             _ if range.is_empty() || slices.is_empty() => 0,
-            Body::File { .. } => {
+            Body::File { .. } | Body::Binary { .. } => {
                 let (from, to) = (as_index(range.start), as_index(range.end));
                 slices[0] = IoSlice::new(&self.file(body, stuffed)[from..to]);
                 1
@@ -165,12 +179,22 @@ impl Mail {
         }
     }
 
-    fn file(&self, body: Body, stuffed: bool) -> &[u8] {
-        let Body::File { kind, file } = body else { return &[] };
+    /// The file that `body` is from.
+    #[must_use]
+    pub fn file_of(&self, body: Body) -> Option<&MailFile> {
+        let (Body::File { kind, file } | Body::Binary { kind, file }) = body else { return None };
         match &self.kinds[kind].content {
-            Content::Files { files, .. } if stuffed => &files[file].stuffed,
-            Content::Files { files, .. } => &files[file].data,
-            Content::Generated { .. } => &[],
+            Content::Files { files, .. } => files.get(file),
+            Content::Generated { .. } => None,
+        }
+    }
+
+    fn file(&self, body: Body, stuffed: bool) -> &[u8] {
+        let Some(file) = self.file_of(body) else { return &[] };
+        match body {
+            Body::Binary { .. } => file.binary.as_ref().unwrap_or(&file.data),
+            _ if stuffed => &file.stuffed,
+            _ => &file.data,
         }
     }
 }

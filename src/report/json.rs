@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::tls;
+use super::{extensions, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::outcome::Fate;
 use crate::measure::summary::{LatencyRow, Summary};
@@ -175,6 +175,9 @@ struct Tallies<'a> {
     accepted_bytes: u64,
     messages: Books,
     recipients: Books,
+    round_trips: Vec<extensions::RoundTripFacts>,
+    extensions: Vec<extensions::ExtensionFacts>,
+    limits: extensions::LimitFacts,
     overflow: Vec<Overflow<'a>>,
     outcomes: Vec<Outcome<'a>>,
     replies: Vec<Reply<'a>>,
@@ -361,6 +364,9 @@ fn tallies(summary: &Summary) -> Tallies<'_> {
         accepted_bytes: summary.accepted_bytes,
         messages: books(&summary.accounting.messages),
         recipients: books(&summary.accounting.recipients),
+        round_trips: extensions::round_trips(summary),
+        extensions: extensions::extensions(summary),
+        limits: extensions::limits(summary),
         overflow: summary.latency.iter().filter_map(overflow).collect(),
         outcomes: summary
             .outcomes

@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod escape;
+mod extensions;
 pub mod folder;
 pub mod hlog;
 pub mod json;

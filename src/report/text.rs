@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::tls;
+use super::{extensions, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::histogram::Estimate;
 use crate::measure::outcome::{Fate, Outcome};
@@ -39,6 +39,12 @@ pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
     steps(&mut text, &summary.steps);
     replies(&mut text, summary);
     failures(&mut text, summary);
+    for (index, line) in extensions::words(summary).into_iter().enumerate() {
+        if index == 0 {
+            text.gap();
+        }
+        text.line(if index == 0 { "round trips" } else { "" }, &line);
+    }
     for (index, line) in tls::words(plan, &summary.tls).into_iter().enumerate() {
         if index == 0 {
             text.gap();

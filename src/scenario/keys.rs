@@ -54,6 +54,8 @@ pub(super) enum Kind {
     Count { min: u64, max: u64 },
     /// A whole number or two of them, `a..b`, all between the ends.
     CountRange { min: u64, max: u64 },
+    /// A whole number between the ends, which may be negative.
+    Level { min: i64, max: i64 },
     /// A factor above 0, or a percentage.
     Factor,
     /// One of these words.
@@ -123,6 +125,7 @@ impl Kind {
             Self::SizeRange => "\"1KiB..64KiB\"",
             Self::Count { .. } => "10",
             Self::CountRange { .. } => "\"1..10\"",
+            Self::Level { .. } => "3",
             Self::Factor => "0.1",
             Self::Choice(words) => words[0],
             Self::Texts => "[\"first\", \"second\"]",
@@ -189,6 +192,7 @@ pub(super) static TOP: TableKeys = table(
         key("senders", Kind::Table(&SENDERS), "Reverse-paths."),
         key("recipients", Kind::Table(&RECIPIENTS), "Forward-paths."),
         key("messages", Kind::Tables(&MESSAGE), "Kinds of messages, chosen by weight."),
+        key("extensions", Kind::Table(&EXTENSIONS), "Service extensions, used where offered."),
         key("timeouts", Kind::Table(&TIMEOUTS), "How long each step may take."),
         key("sink", Kind::Table(&SINK), "Behaviour of the built-in server (embedded:)."),
     ],
@@ -407,6 +411,45 @@ static HEADERS: TableKeys = TableKeys {
     one_of: &[],
 };
 
+static EXTENSIONS: TableKeys = table(
+    "[extensions]",
+    "Service extensions: used where they are asked for here and the server offers them.",
+    &[
+        key("size", Kind::Bool, "SIZE=bytes on MAIL (RFC 1870).").or("false"),
+        key(
+            "eight_bit_mime",
+            Kind::Bool,
+            "BODY=8BITMIME on MAIL (RFC 6152): always or never; without it, for messages with bytes above 127.",
+        ),
+        key(
+            "binary_mime",
+            Kind::Bool,
+            "BODY=BINARYMIME, files byte for byte; BDAT only (RFC 3030).",
+        )
+        .or("false"),
+        key("smtputf8", Kind::Bool, "SMTPUTF8 for mail that needs it; unsent without (RFC 6531).")
+            .or("false"),
+        key("dsn", Kind::Table(&DSN), "Delivery status notifications (RFC 3461)."),
+        key("requiretls", Kind::Bool, "REQUIRETLS on MAIL; unsent without it (RFC 8689).")
+            .or("false"),
+        key("limits", Kind::Bool, "Obey the server's LIMITS (RFC 9422).").or("true"),
+        key("hold_for", Kind::Duration, "HOLDFOR on MAIL, whole seconds (RFC 4865)."),
+        key("hold_until", Kind::Text, "HOLDUNTIL on MAIL, a time of RFC 3339 (RFC 4865)."),
+        key("mt_priority", Kind::Level { min: -9, max: 9 }, "MT-PRIORITY on MAIL (RFC 6710)."),
+    ],
+);
+
+static DSN: TableKeys = table(
+    "`dsn`",
+    "What delivery status notifications are asked for.",
+    &[
+        key("notify", Kind::Text, "NOTIFY on RCPT: never, or some of success,failure,delay."),
+        key("ret", Kind::Choice(&["full", "hdrs"]), "RET on MAIL: what a report gives back."),
+        key("envid", Kind::Text, "ENVID on MAIL; may hold values."),
+        key("orcpt", Kind::Bool, "ORCPT on RCPT, with its forward-path.").or("false"),
+    ],
+);
+
 static TIMEOUTS: TableKeys = TableKeys {
     shown: "[timeouts]",
     doc: "How long each step may take; other keys are names of steps.",
@@ -418,6 +461,9 @@ static TIMEOUTS: TableKeys = TableKeys {
     one_of: &[],
 };
 
+/// Six digits (RFC 9422 section 4).
+const LIMIT: Kind = Kind::Count { min: 1, max: 999_999 };
+
 static SINK: TableKeys = table(
     "[sink]",
     "Behaviour of the built-in server (embedded:).",
@@ -425,6 +471,9 @@ static SINK: TableKeys = table(
         key("delay", Kind::Table(&SINK_DELAY), "Waits before its reply, by command."),
         key("reply", Kind::Table(&SINK_REPLY), "Other replies, by command: \"450 4.2.0 later\"."),
         key("size_limit", Kind::Size, "Largest message in bytes, as announced by SIZE."),
+        key("max_messages", LIMIT, "Messages of one session, as announced by LIMITS MAILMAX."),
+        key("max_recipients", LIMIT, "Recipients of one message, as LIMITS RCPTMAX."),
+        key("max_domains", LIMIT, "Domains of one message's recipients, as LIMITS RCPTDOMAINMAX."),
     ],
 );
 

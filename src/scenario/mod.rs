@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the network. Every fault of a file is reported at once.
 
+pub mod extensions;
 pub mod fault;
 mod fault_report;
 mod keys;
@@ -29,6 +30,7 @@ use crate::behavior::Behavior;
 use crate::message::template::Template;
 use crate::message::{Mail, Pick};
 use crate::units::format_duration;
+use extensions::{Extensions, has_others};
 pub use fault_report::FaultReport;
 use reader::Form;
 use script::{Op, Script};
@@ -128,6 +130,8 @@ pub struct Scenario {
     pub tables: Vec<Table>,
     /// `[timeouts]`.
     pub timeouts: Timeouts,
+    /// `[extensions]`.
+    pub extensions: Extensions,
     /// What decides pass or fail.
     pub thresholds: Vec<Threshold>,
     /// `[sink]`: behaviour of `embedded:`.
@@ -156,6 +160,14 @@ impl Scenario {
             |script: &Script| script.ops.iter().any(|op| matches!(op, Op::Data(_) | Op::Bdat(_)));
         if !self.scripts.iter().any(sends) {
             remarks.push("no script sends a message (DATA or BDAT)".to_owned());
+        }
+        let mail = &self.mail;
+        let others = has_others(&mail.senders) || has_others(&mail.recipients);
+        if others && !self.extensions.smtputf8 {
+            remarks.push(
+                "addresses beyond ASCII are sent as they are: smtputf8 = true under [extensions] says so to the server"
+                    .to_owned(),
+            );
         }
         if let Some(length) = self.load.length.filter(|length| *length < self.load.warmup) {
             let (length, warmup) = (format_duration(length), format_duration(self.load.warmup));

@@ -68,6 +68,7 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::CountRange { .. } => {
             json!({ "anyOf": [limits(kind), text(r"\s*[0-9]+\s*(\.\.\s*[0-9]+\s*)?")] })
         }
+        Kind::Level { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Factor => json!({
             "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, text(r"[0-9.]+\s*%?")],
         }),

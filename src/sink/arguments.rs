@@ -2,9 +2,9 @@
 //!
 //! What is wrong with them is the reply that says so.
 
-use super::repertoire::{
-    BAD_ARGUMENT, BAD_PARAMETER, BAD_RECIPIENT, BAD_SENDER, BINARYMIME, NOT_ASCII,
-};
+use super::parameters::{self, number};
+use super::repertoire::{BAD_ARGUMENT, BAD_RECIPIENT, BAD_SENDER, NOT_ASCII};
+use crate::smtp::parameters::closing_bracket;
 
 /// A refusal: the whole reply line.
 pub(super) type Refusal = &'static [u8];
@@ -16,6 +16,8 @@ pub(super) struct Mail {
     pub(super) size: Option<u64>,
     /// SMTPUTF8 (RFC 6531): addresses may be non-ASCII.
     pub(super) utf8: bool,
+    /// BODY=BINARYMIME (RFC 3030): the mail data comes by BDAT.
+    pub(super) binary: bool,
 }
 
 /// What BDAT said (RFC 3030 section 2).
@@ -27,50 +29,28 @@ pub(super) struct Chunk {
     pub(super) last: bool,
 }
 
-/// Reads what follows `MAIL `.
-pub(super) fn mail(argument: &[u8]) -> Result<Mail, Refusal> {
+/// Reads what follows `MAIL `; `encrypted` says whether the session is under TLS.
+pub(super) fn mail(argument: &[u8], encrypted: bool) -> Result<Mail, Refusal> {
     let (path, parameters) = path(argument, b"FROM:", BAD_SENDER)?;
     // RFC 5321 section 4.5.5: a notification has the null reverse-path.
     if !path.is_empty() && !is_mailbox(path) {
         return Err(BAD_SENDER);
     }
-    let (mut mail, mut body) = (Mail::default(), false);
-    for parameter in words(parameters) {
-        let (keyword, value) = match memchr::memchr(b'=', parameter) {
-            Some(at) => (&parameter[..at], Some(&parameter[at + 1..])),
-            None => (parameter, None),
-        };
-        if keyword.eq_ignore_ascii_case(b"SIZE") && mail.size.is_none() {
-            mail.size = Some(value.and_then(number).ok_or(BAD_ARGUMENT)?);
-        } else if keyword.eq_ignore_ascii_case(b"BODY") && !body {
-            body = true;
-            check_body(value.unwrap_or_default())?;
-        } else if keyword.eq_ignore_ascii_case(b"SMTPUTF8") && !mail.utf8 {
-            // RFC 6531 section 3.4: the parameter has no value.
-            mail.utf8 = value.is_none();
-            if !mail.utf8 {
-                return Err(BAD_ARGUMENT);
-            }
-        } else {
-            return Err(BAD_PARAMETER);
-        }
-    }
+    let mail = parameters::of_mail(parameters, encrypted)?;
     check_utf8(path, mail.utf8, BAD_SENDER)?;
     Ok(mail)
 }
 
-/// Reads what follows `RCPT `; `utf8` is what MAIL said.
-pub(super) fn rcpt(argument: &[u8], utf8: bool) -> Result<(), Refusal> {
+/// Reads what follows `RCPT ` and gives the forward-path; `utf8` is what MAIL said.
+pub(super) fn rcpt(argument: &[u8], utf8: bool) -> Result<&[u8], Refusal> {
     let (path, parameters) = path(argument, b"TO:", BAD_RECIPIENT)?;
     // RFC 5321 section 4.5.1: postmaster needs no domain.
     if !path.eq_ignore_ascii_case(b"postmaster") && !is_mailbox(path) {
         return Err(BAD_RECIPIENT);
     }
     check_utf8(path, utf8, BAD_RECIPIENT)?;
-    if words(parameters).next().is_some() {
-        return Err(BAD_PARAMETER);
-    }
-    Ok(())
+    parameters::of_rcpt(parameters, utf8)?;
+    Ok(path)
 }
 
 /// Reads what follows `BDAT `.
@@ -97,27 +77,6 @@ pub(super) fn is_client_name(argument: &[u8]) -> bool {
 /// The words between spaces.
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
-}
-
-/// Digits that fit; RFC 1870 section 3 allows up to 20 of them.
-fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    digits
-        .iter()
-        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
-}
-
-/// RFC 6152 has 7BIT and 8BITMIME; BINARYMIME belongs to RFC 3030, and this server does not announce it.
-fn check_body(value: &[u8]) -> Result<(), Refusal> {
-    if value.eq_ignore_ascii_case(b"8BITMIME") || value.eq_ignore_ascii_case(b"7BIT") {
-        Ok(())
-    } else if value.eq_ignore_ascii_case(b"BINARYMIME") {
-        Err(BINARYMIME)
-    } else {
-        Err(BAD_ARGUMENT)
-    }
 }
 
 /// RFC 6531 section 3.5: 553 with X.6.7 for a non-ASCII address in a transaction without SMTPUTF8.
@@ -149,17 +108,6 @@ fn path<'a>(
         parameters @ ([] | [b' ', ..]) => Ok((&rest[..end], parameters)),
         _ => Err(malformed),
     }
-}
-
-/// The first `>` outside quotes.
-fn closing_bracket(text: &[u8]) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.iter().position(|byte| {
-        let end = *byte == b'>' && !quoted;
-        quoted ^= *byte == b'"' && !escaped;
-        escaped = quoted && *byte == b'\\' && !escaped;
-        end
-    })
 }
 
 /// `local-part@domain`, after a source route that is ignored (RFC 5321 appendix C).
@@ -225,7 +173,7 @@ mod tests {
 
     #[track_caller]
     fn check_mail(argument: &str, want: Result<Mail, Refusal>) {
-        assert_eq!(mail(argument.as_bytes()), want, "{argument:?}");
+        assert_eq!(mail(argument.as_bytes(), false), want, "{argument:?}");
     }
 
     #[test]
@@ -291,49 +239,24 @@ mod tests {
     }
 
     #[test]
-    fn mail_parameters() {
-        let check = |parameters: &str, want| check_mail(&format!("FROM:<a@b>{parameters}"), want);
-        let ok = |size, utf8| Ok(Mail { size, utf8 });
-        check(" SIZE=10", ok(Some(10), false));
-        check("  size=10   body=8bitmime  SMTPUTF8 ", ok(Some(10), true));
-        check(" BODY=7BIT", ok(None, false));
-        check(" SIZE=18446744073709551615", ok(Some(u64::MAX), false));
-        for bad in [
-            " SIZE",
-            " SIZE=",
-            " SIZE=-1",
-            " SIZE=1e3",
-            " SIZE=18446744073709551616",
-            " SMTPUTF8=1",
-            " BODY",
-            " BODY=x",
-        ] {
-            check(bad, Err(BAD_ARGUMENT));
-        }
-        check(" BODY=BINARYMIME", Err(BINARYMIME));
-        for unknown in [" X", " RET=FULL", " SIZE=1 SIZE=2", " =", " BODY=7BIT BODY=7BIT"] {
-            check(unknown, Err(BAD_PARAMETER));
-        }
-    }
-
-    #[test]
     fn addresses_beyond_ascii_need_smtputf8() {
         check_mail("FROM:<ö@b>", Err(NOT_ASCII));
-        check_mail("FROM:<ö@ß.test> SMTPUTF8", Ok(Mail { size: None, utf8: true }));
-        assert_eq!(mail(b"FROM:<\xff@b> SMTPUTF8"), Err(BAD_SENDER));
+        check_mail("FROM:<ö@ß.test> SMTPUTF8", Ok(Mail { utf8: true, ..Mail::default() }));
+        assert_eq!(mail(b"FROM:<\xff@b> SMTPUTF8", false), Err(BAD_SENDER));
         assert_eq!(rcpt("TO:<ö@b>".as_bytes(), false), Err(NOT_ASCII));
-        assert_eq!(rcpt("TO:<ö@b>".as_bytes(), true), Ok(()));
+        assert_eq!(rcpt("TO:<ö@b>".as_bytes(), true), Ok("ö@b".as_bytes()));
     }
 
     #[test]
     fn forward_paths() {
         for good in ["TO:<a@b>", "to:<Postmaster>", "TO:<postmaster@b> "] {
-            assert_eq!(rcpt(good.as_bytes(), false), Ok(()), "{good:?}");
+            assert!(rcpt(good.as_bytes(), false).is_ok(), "{good:?}");
         }
         for bad in ["TO:<>", "TO:<a>", "TO:a@b", "TO: <a@b>"] {
             assert_eq!(rcpt(bad.as_bytes(), false), Err(BAD_RECIPIENT), "{bad:?}");
         }
-        assert_eq!(rcpt(b"TO:<a@b> NOTIFY=NEVER", false), Err(BAD_PARAMETER));
+        assert_eq!(rcpt(b"TO:<a@b> NOTIFY=NEVER", false), Ok(&b"a@b"[..]));
+        assert_eq!(rcpt(b"TO:<a@b> NOTIFY=SOON", false), Err(BAD_ARGUMENT));
         assert_eq!(rcpt(b"FROM:<a@b>", false), Err(BAD_ARGUMENT));
     }
 

@@ -7,6 +7,7 @@ mod arguments;
 mod clients;
 mod connection;
 mod counts;
+mod parameters;
 mod repertoire;
 pub mod session;
 mod stream;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::behavior::{Action, Behavior, SIZE_LIMIT, SinkVerb};
 use crate::smtp::Protocol;
+use crate::smtp::capabilities::Limits;
 
 // RFC 2034 section 4: an enhanced code opens every 2yz, 4yz and 5yz reply but the greeting and those to EHLO and HELO.
 pub(super) const MAIL_OK: &[u8] = b"250 2.1.0 sender ok\r\n";
@@ -20,6 +21,8 @@ pub(super) const BYE: &[u8] = b"221 2.0.0 bye\r\n";
 pub(super) const IDLE: &[u8] = b"421 4.4.2 nothing said for too long, closing\r\n";
 pub(super) const TOO_MANY_ERRORS: &[u8] = b"421 4.7.0 too many errors, closing\r\n";
 pub(super) const TOO_MANY_RECIPIENTS: &[u8] = b"452 4.5.3 too many recipients\r\n";
+pub(super) const TOO_MANY_DOMAINS: &[u8] = b"452 4.5.3 too many domains\r\n";
+pub(super) const TOO_MANY_MESSAGES: &[u8] = b"452 4.5.3 too many messages in this session\r\n";
 pub(super) const UNKNOWN: &[u8] = b"500 5.5.2 command not recognized\r\n";
 pub(super) const BARE_LF: &[u8] = b"500 5.5.2 the line ends with LF, not CRLF\r\n";
 pub(super) const LINE_TOO_LONG: &[u8] = b"500 5.5.2 line too long\r\n";
@@ -27,12 +30,12 @@ pub(super) const NAME_YOURSELF: &[u8] = b"501 a domain or an address literal is 
 pub(super) const BAD_ARGUMENT: &[u8] = b"501 5.5.4 syntax error in arguments\r\n";
 pub(super) const BAD_SENDER: &[u8] = b"501 5.1.7 syntax error in the reverse-path\r\n";
 pub(super) const BAD_RECIPIENT: &[u8] = b"501 5.1.3 syntax error in the forward-path\r\n";
-pub(super) const BINARYMIME: &[u8] = b"501 5.5.4 BINARYMIME is not announced\r\n";
 pub(super) const NOT_SERVING: &[u8] = b"503 5.5.1 no service here, say QUIT\r\n";
 pub(super) const HELLO_FIRST: &[u8] = b"503 5.5.1 EHLO or HELO first\r\n";
 pub(super) const NESTED_MAIL: &[u8] = b"503 5.5.1 a transaction is under way\r\n";
 pub(super) const NO_MAIL: &[u8] = b"503 5.5.1 MAIL first\r\n";
 pub(super) const AFTER_BDAT: &[u8] = b"503 5.5.1 not after BDAT\r\n";
+pub(super) const BINARY_BY_BDAT: &[u8] = b"503 5.6.1 binary mail comes by BDAT\r\n";
 pub(super) const RESET_FIRST: &[u8] = b"503 5.5.1 the message failed, RSET first\r\n";
 pub(super) const GO_AHEAD: &[u8] = b"220 2.0.0 go ahead with TLS\r\n";
 pub(super) const NO_TLS: &[u8] = b"502 5.5.1 TLS is not offered, or spoken already\r\n";
@@ -40,6 +43,10 @@ pub(super) const TOO_LARGE: &[u8] = b"552 5.3.4 message over the size limit\r\n"
 pub(super) const NOT_ASCII: &[u8] = b"553 5.6.7 a non-ASCII address without SMTPUTF8\r\n";
 pub(super) const NO_RECIPIENTS: &[u8] = b"554 5.5.1 no valid recipients\r\n";
 pub(super) const BAD_PARAMETER: &[u8] = b"555 5.5.4 parameter not recognized\r\n";
+
+/// How long mail may be held: as long, and until as late, as FUTURERELEASE can say (RFC 4865 section 4). What is taken is
+/// thrown away whenever that is.
+const HOLD_MAX: &str = "999999999 9999-12-31T23:59:59Z";
 
 /// What differs at one verb.
 #[derive(Clone, Debug, Default)]
@@ -54,10 +61,13 @@ pub(super) struct Repertoire {
     protocol: Protocol,
     turns: [Turn; SinkVerb::NAMES.len()],
     size_limit: u64,
+    limits: Limits,
     greeting: Box<[u8]>,
     ehlo: Box<[u8]>,
     /// The same, where STARTTLS is offered as well.
     ehlo_in_clear: Box<[u8]>,
+    /// The same under TLS.
+    ehlo_under_tls: Box<[u8]>,
     helo: Box<[u8]>,
 }
 
@@ -78,7 +88,9 @@ impl Repertoire {
         let (name, size_limit) = (one_line(hostname), behavior.size_limit.unwrap_or(SIZE_LIMIT));
         let ehlo = format!(
             "250-{name}\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE {size_limit}\r\n\
-             250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n"
+             250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n250-BINARYMIME\r\n\
+             250-FUTURERELEASE {HOLD_MAX}\r\n250-MT-PRIORITY\r\n{}250 CHUNKING\r\n",
+            limits_line(&behavior.limits)
         );
         let ehlo_in_clear = ehlo.replacen("250-PIPELINING", "250-STARTTLS\r\n250-PIPELINING", 1);
         let spoken = match protocol {
@@ -89,7 +101,12 @@ impl Repertoire {
             protocol,
             turns,
             size_limit,
+            limits: behavior.limits,
             greeting: format!("220 {name} {spoken} smtpbench sink\r\n").into_bytes().into(),
+            ehlo_under_tls: ehlo
+                .replacen("250-DSN", "250-REQUIRETLS\r\n250-DSN", 1)
+                .into_bytes()
+                .into(),
             ehlo: ehlo.into_bytes().into(),
             ehlo_in_clear: ehlo_in_clear.into_bytes().into(),
             helo: format!("250 {name}\r\n").into_bytes().into(),
@@ -98,7 +115,7 @@ impl Repertoire {
 
     /// Has the reply to EHLO offer `capability`, behind its first line.
     pub(super) fn offer(&mut self, capability: &str) {
-        for reply in [&mut self.ehlo, &mut self.ehlo_in_clear] {
+        for reply in [&mut self.ehlo, &mut self.ehlo_in_clear, &mut self.ehlo_under_tls] {
             let first = reply.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let (name, rest) = reply.split_at(first);
             *reply = [name, format!("250-{capability}\r\n").as_bytes(), rest].concat().into();
@@ -125,6 +142,16 @@ impl Repertoire {
         self.size_limit
     }
 
+    /// What it announces by LIMITS.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The own reply to EHLO under TLS.
+    pub(super) fn ehlo_under_tls(&self) -> &[u8] {
+        &self.ehlo_under_tls
+    }
+
     /// The own reply to a connection, EHLO or HELO, which name the host.
     pub(super) fn hello(&self, verb: SinkVerb, offers_tls: bool) -> &[u8] {
         match verb {
@@ -134,6 +161,18 @@ impl Repertoire {
             _ => &self.helo,
         }
     }
+}
+
+/// The line of LIMITS (RFC 9422 section 3), where there are any.
+fn limits_line(limits: &Limits) -> String {
+    let named = [
+        ("MAILMAX", limits.mail_max),
+        ("RCPTMAX", limits.rcpt_max),
+        ("RCPTDOMAINMAX", limits.rcpt_domain_max),
+    ];
+    let words: String =
+        named.into_iter().filter_map(|(name, limit)| Some(format!(" {name}={}", limit?))).collect();
+    if words.is_empty() { words } else { format!("250-LIMITS{words}\r\n") }
 }
 
 /// The text without control characters: a reply is one line, whoever made the rule.

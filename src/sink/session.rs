@@ -148,6 +148,12 @@ pub struct SinkSession {
     message_bytes: u64,
     /// MAIL said SMTPUTF8.
     utf8: bool,
+    /// MAIL said BODY=BINARYMIME.
+    binary: bool,
+    /// MAIL commands that were accepted.
+    mails: u32,
+    /// Domains of the recipients, where they are limited.
+    domains: Vec<Vec<u8>>,
     greeted: Greeted,
     /// Under TLS.
     encrypted: bool,
@@ -219,6 +225,9 @@ impl SinkSession {
             recipients: 0,
             message_bytes: 0,
             utf8: false,
+            binary: false,
+            mails: 0,
+            domains: Vec::new(),
             greeted: Greeted::No,
             encrypted: false,
             client: Client::default(),
@@ -547,6 +556,8 @@ impl SinkSession {
         self.recipients = 0;
         self.message_bytes = 0;
         self.utf8 = false;
+        self.binary = false;
+        self.domains.clear();
     }
 }
 

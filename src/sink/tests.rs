@@ -17,7 +17,7 @@ const MESSAGE_REPLIES: &str = "250 2.1.0 sender ok\r\n250 2.1.5 recipient ok\r\n
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start_at(listen: Vec<ListenAddress>, rules: Vec<Rule>, threads: usize) -> Sink {
-    let behavior = Behavior { rules, size_limit: None };
+    let behavior = Behavior { rules, ..Behavior::default() };
     let (protocol, hostname) = (Protocol::Smtp, "sink.test".into());
     let trust = Trust::default();
     Sink::start(SinkOptions { listen, behavior, protocol, hostname, trust, threads, tls: None })

@@ -3,6 +3,7 @@
 
 pub mod capabilities;
 pub mod command;
+pub mod parameters;
 pub mod parser;
 pub mod proxy;
 pub mod reply;

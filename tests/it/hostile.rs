@@ -386,5 +386,6 @@ fn preflight_sends_no_mail_data() {
     let results = Results::read(&out).add_up();
     assert_eq!(results.messages("accepted"), 20);
     assert_eq!(results.replies("eod", "250"), 20);
-    assert_eq!(peer.connections(), 3, "one preflight and two sessions");
+    // On a busy machine the first session may have sent everything before the second one begins.
+    assert!((2..=3).contains(&peer.connections()), "one preflight and up to two sessions");
 }

@@ -8,6 +8,7 @@
 mod support;
 
 mod cli;
+mod extensions;
 mod figures;
 mod hostile;
 mod liars;

@@ -42,6 +42,18 @@ pub(super) struct Message {
     pub(super) ended: bool,
     /// Bytes of mail data that were written.
     pub(super) bytes: u64,
+    /// RCPT commands that were written, where the server limits them.
+    pub(super) asked: u32,
+    /// Domains of those, where the server limits them.
+    pub(super) domains: Vec<Vec<u8>>,
+    /// It needs SMTPUTF8.
+    pub(super) utf8: bool,
+    /// MAIL said BODY=BINARYMIME.
+    pub(super) binary: bool,
+    /// Commands of it went out in groups.
+    pub(super) pipelined: bool,
+    /// It goes out by BDAT.
+    pub(super) bdat: bool,
 }
 
 /// How a transaction is left before its end.
@@ -80,6 +92,12 @@ impl Message {
             data_written: false,
             ended: false,
             bytes: 0,
+            asked: 0,
+            domains: Vec::new(),
+            utf8: false,
+            binary: false,
+            pipelined: false,
+            bdat: false,
         }
     }
 

@@ -7,15 +7,18 @@
 //! [`Dialogue::handle_timeout`] and [`Dialogue::handle_failure`].
 
 mod message;
+mod parameters;
 mod replies;
 mod security;
 mod steps;
+mod turns;
 mod values;
 mod via;
 
 use crate::clock::{Duration, Instant};
 use crate::engine::desk::Desk;
 use crate::engine::upload::UploadPart;
+use crate::measure::extensions::Sending;
 use crate::measure::layout::Place;
 use crate::measure::outcome::{Clock, Failure, Fate, Fault, Outcome};
 use crate::message::Pick;
@@ -28,6 +31,7 @@ use crate::smtp::capabilities::Capabilities;
 use crate::smtp::session::{Owed, Session};
 use message::Message;
 use security::SessionSecurity;
+use turns::Turns;
 pub use via::Ends;
 
 /// What the driver does next.
@@ -136,6 +140,10 @@ pub struct Dialogue {
     repeats: [u32; REPEAT_DEPTH_MAX],
     transactions_left: u64,
     message: Option<Message>,
+    /// Transactions so far whose MAIL was written.
+    mails: u32,
+    /// Round trips of the transaction.
+    turns: Turns,
     /// What `written` has to note: when mail data began, and whether its end is in it.
     upload: Option<Upload>,
     rows: Box<[usize]>,
@@ -204,6 +212,8 @@ impl Dialogue {
             repeats: [0; REPEAT_DEPTH_MAX],
             transactions_left,
             message: None,
+            mails: 0,
+            turns: Turns::default(),
             upload: None,
             rows,
             started: now,
@@ -500,7 +510,11 @@ impl Dialogue {
         let (stage, script) = (message.stage, self.script);
         let bytes = message.bytes;
         desk.recorder.message_ended(stage, script, ending.fate, &ending.recipients, window, bytes);
-        self.fruitful |= ending.fate == Fate::Accepted;
+        if ending.fate == Fate::Accepted {
+            self.fruitful = true;
+            let sending = Sending::new(message.bdat, message.pipelined);
+            desk.recorder.round_trips(stage, sending, self.turns.count());
+        }
     }
 
     /// The session is over.

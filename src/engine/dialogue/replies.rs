@@ -91,6 +91,7 @@ impl Dialogue {
         reply: &Reply<'_>,
     ) -> bool {
         let debt = owed.what;
+        self.turns.answer();
         let lmtp = plan.protocol() == Protocol::Lmtp;
         let mut again = false;
         let outcome = self.judge(plan, debt, reply.code());

@@ -1,6 +1,8 @@
 //! What to do next: the operations of a script, one after the other.
 
 use super::message::{Leave, Message};
+use super::parameters::Terms;
+use super::turns::Turns;
 use super::{Action, Dialogue, Role, Todo, Upload};
 use crate::clock::{Duration, Instant};
 use crate::engine::desk::Desk;
@@ -27,8 +29,12 @@ impl Dialogue {
             if let Some(Action::Close { reset }) = self.closing {
                 return Action::Close { reset };
             }
-            if self.wire.owed() > 0 && !self.collecting {
-                return Action::Read;
+            if !self.collecting {
+                if self.wire.owed() > 0 {
+                    self.turns.wait();
+                    return Action::Read;
+                }
+                self.turns.settle();
             }
             let step = match std::mem::replace(&mut self.todo, Todo::Op) {
                 Todo::Op => self.run_op(plan, desk, now),
@@ -57,6 +63,9 @@ impl Dialogue {
                 Todo::Quit => Some(self.quit(plan, desk, now)),
             };
             if let Some(action) = step {
+                if matches!(action, Action::Write(_)) {
+                    self.turns.write();
+                }
                 return action;
             }
         }
@@ -92,6 +101,7 @@ impl Dialogue {
             Op::Pause(range) => Some(Action::Sleep(self.pause(plan, range))),
             Op::GroupStart { when_offered } => {
                 self.collecting = !when_offered || self.capabilities.pipelining;
+                self.message.iter_mut().for_each(|m| m.pipelined |= self.collecting);
                 None
             }
             Op::GroupEnd => {
@@ -172,11 +182,23 @@ impl Dialogue {
         // RFC 2033 section 4.1: the same greeting under another name.
         let lhlo = role == Role::Ehlo && plan.protocol() == Protocol::Lmtp;
         let step = if lhlo { StepId::LHLO } else { command.step };
+        let asked = &plan.scenario.extensions;
         loop {
-            let Desk { out, date, .. } = desk;
+            let Desk { out, date, scratch, .. } = desk;
+            let begins = out.bytes().len();
+            let mut terms = Terms::default();
             let rendered = out.line(|out| {
                 let start = out.len();
                 self.put_line(plan, date, &command.line, out);
+                match role {
+                    Role::Mail if asked.adds_to_mail() => {
+                        terms = self.put_mail_parameters(plan, date, scratch, start, out);
+                    }
+                    Role::Rcpt if asked.adds_to_rcpt() => {
+                        self.put_rcpt_parameters(plan, start, out);
+                    }
+                    _ => {}
+                }
                 if let Some(verb) = out.get_mut(start..start + 4).filter(|_| lhlo) {
                     verb.copy_from_slice(b"LHLO");
                 }
@@ -186,8 +208,12 @@ impl Dialogue {
             }
             if role == Role::Mail {
                 self.attempt(desk);
+                self.go_on_terms(desk, terms);
             }
-            self.owe(plan, now, step, role, index);
+            let left_out = role == Role::Rcpt && self.leaves_out(plan, desk, begins);
+            if !left_out {
+                self.owe(plan, now, step, role, index);
+            }
             if !each {
                 break;
             }
@@ -200,12 +226,12 @@ impl Dialogue {
                 message.recipient = 0;
                 break;
             }
-            if !self.collecting {
+            if !self.collecting && !left_out {
                 self.at = index;
                 break;
             }
         }
-        (!self.collecting).then_some(Action::Write(None))
+        (!self.collecting && !desk.out.bytes().is_empty()).then_some(Action::Write(None))
     }
 
     /// A line that would have become two: nothing of it is sent.
@@ -223,7 +249,7 @@ impl Dialogue {
     }
 
     /// MAIL is being written: from here on the message counts.
-    fn attempt(&mut self, desk: &mut Desk) {
+    pub(super) fn attempt(&mut self, desk: &mut Desk) {
         if let Some(message) = self.message.as_mut().filter(|message| !message.attempted) {
             message.attempted = true;
             desk.recorder.message_started(message.stage, self.script, message.planned);
@@ -232,6 +258,10 @@ impl Dialogue {
 
     fn start_transaction(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, end: usize) {
         desk.end_load(plan, now);
+        if self.is_cut_short(plan, desk, now) {
+            self.at = end + 1;
+            return;
+        }
         let number = match self.transactions_left.checked_sub(1) {
             _ if desk.draining => None,
             Some(left) => {
@@ -256,6 +286,8 @@ impl Dialogue {
         let planned = script.recipients(each);
         let stage = desk.stage_at(plan, now);
         self.message = Some(Message::new(MessageId { seq, kind }, now, stage, each, planned));
+        self.turns = Turns::default();
+        self.stops_unmet(plan, desk, now);
     }
 
     fn end_transaction(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, start: usize) {
@@ -356,10 +388,14 @@ impl Dialogue {
         }
         let Desk { out, date, scratch, .. } = desk;
         scratch.clear();
-        let body = self.put_head(plan, date, false, scratch);
+        let mut body = self.put_head(plan, date, false, scratch);
+        let message = self.message.as_mut()?;
+        message.bdat = true;
+        if message.binary {
+            body = body.binary();
+        }
         let head = scratch.len() as u64;
         let total = head + plan.scenario.mail.body_bytes(body, false);
-        let message = self.message.as_mut()?;
         let from = message.chunked.min(total);
         let to = bdat.chunk.map_or(total, |chunk| total.min(from.saturating_add(chunk)));
         message.chunked = to;

@@ -9,10 +9,13 @@ use crate::engine::desk::{NumberSource, Numbers};
 use crate::measure::collector::Collector;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::Recorder;
+use crate::measure::summary::Summary;
+use crate::measure::validity::EndOfRun;
 use crate::message::render::RunIdentity;
 use crate::message::template::Template;
 use crate::message::{AddressSource, Addresses, Content, Mail, MessageKind, SizeRule};
 use crate::plan::{Address, Target};
+use crate::scenario::extensions::Extensions;
 use crate::scenario::fault::Faults;
 use crate::scenario::names::Names;
 use crate::scenario::script::parse_script;
@@ -20,7 +23,9 @@ use crate::scenario::step::StepNames;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Load, Scenario, Timeouts};
 
+mod extensions;
 mod lmtp;
+mod mail_data;
 mod pipelining;
 mod security;
 mod via;
@@ -69,6 +74,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         },
         tables: Vec::new(),
         timeouts: Timeouts { step: Timeouts::DEFAULT, by_step: Vec::new() },
+        extensions: Extensions::default(),
         thresholds: Vec::new(),
         sink: Behavior::default(),
     };
@@ -85,11 +91,11 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
 /// `S: <silence>` are no lines. The last line is the way it ended and the fates.
 #[track_caller]
 fn check(script: &str, messages: u64, recipients: u32, talk: &str) {
-    play(&plan(script, messages, recipients), talk);
+    let _ = play(&plan(script, messages, recipients), talk);
 }
 
 #[track_caller]
-fn play(plan: &Plan, talk: &str) {
+fn play(plan: &Plan, talk: &str) -> Summary {
     let want: Vec<&str> = talk.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let start = clock::now();
     let mut now = start;
@@ -142,11 +148,12 @@ fn play(plan: &Plan, talk: &str) {
                 assert_eq!(progress.attempted, progress.fates.sum(), "accounting");
                 assert_eq!(progress.open_sessions, 0);
                 got.push(format!("{end}: {}", fates.join(", ")).trim_end().to_owned());
-                break;
+                assert_eq!(got, want, "\n{}", got.join("\n"));
+                return collector.summary(plan, &EndOfRun::running(now - start));
             }
         }
     }
-    assert_eq!(got, want, "\n{}", got.join("\n"));
+    unreachable!("the loop ends by itself or panics")
 }
 
 fn shown(desk: &Desk, part: Option<&UploadPart>) -> String {
@@ -424,49 +431,6 @@ fn a_script_may_expect_a_reply_to_nothing() {
 }
 
 #[test]
-fn a_script_may_break_off_in_the_mail_data() {
-    check(
-        "hello\ntransaction\nMAIL FROM:<>\nRCPT TO:<x@y.test>\nDATA note abort at 50%\nend",
-        1,
-        1,
-        "S: 220 hi
-         C: EHLO me.test
-         S: 250 ok
-         C: MAIL FROM:<>
-         S: 250 ok
-         C: RCPT TO:<x@y.test>
-         S: 250 ok
-         C: DATA
-         S: 354 go
-         C: <data>
-         reset: 1 abandoned",
-    );
-}
-
-#[test]
-fn chunks_are_announced_by_their_size() {
-    check(
-        "hello\ntransaction\nMAIL FROM:<>\nRCPT TO:<x@y.test>\nBDAT note chunk 300\nend\nQUIT",
-        1,
-        1,
-        "S: 220 hi
-         C: EHLO me.test
-         S: 250 ok
-         C: MAIL FROM:<>
-         S: 250 ok
-         C: RCPT TO:<x@y.test>
-         S: 250 ok
-         C: BDAT 300 <data>
-         S: 250 ok
-         C: BDAT 200 LAST <data>
-         S: 250 taken
-         C: QUIT
-         S: 221 bye
-         closed: 1 accepted",
-    );
-}
-
-#[test]
 fn repeats_run_their_turns() {
     check(
         "hello\nrepeat 2\nNOOP\nrepeat 2\nVRFY x => 252\nend\nend\nQUIT",
@@ -491,33 +455,4 @@ fn repeats_run_their_turns() {
          S: 221 bye
          closed:",
     );
-}
-
-#[test]
-fn an_unusable_reply_to_mail_data_leaves_it_in_doubt() {
-    for (reply, fate) in
-        [("354 more", "1 in_doubt"), ("451 later", "1 deferred"), ("552 big", "1 rejected")]
-    {
-        check(
-            PLAIN,
-            1,
-            1,
-            &format!(
-                "S: 220 hi
-                 C: EHLO me.test
-                 S: 250 ok
-                 C: MAIL FROM:<from@sender.test>
-                 S: 250 ok
-                 C: RCPT TO:<to@recipient.test>
-                 S: 250 ok
-                 C: DATA
-                 S: 354 go
-                 C: <data .>
-                 S: {reply}
-                 C: QUIT
-                 S: 221 bye
-                 closed: {fate}"
-            ),
-        );
-    }
 }

@@ -81,7 +81,11 @@ impl Reader<'_> {
         }
         let data = with_crlf(&bytes);
         let stuffed = stuff(&data).into();
-        Ok(MailFile { path, data: data.into(), stuffed })
+        let eight_bit = !data.is_ascii();
+        let utf8_header = eight_bit && !header_of(&data).is_ascii();
+        let as_it_is = self.asked.binary_mime.is_some() && bytes != data;
+        let binary = as_it_is.then(|| bytes.into());
+        Ok(MailFile { path, data: data.into(), stuffed, binary, eight_bit, utf8_header })
     }
 }
 
@@ -111,6 +115,13 @@ fn eml_names(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
     names.sort();
     Ok(names)
+}
+
+/// The header of `data`, whose lines end with CRLF.
+fn header_of(data: &[u8]) -> &[u8] {
+    let end =
+        if data.starts_with(b"\r\n") { Some(0) } else { memchr::memmem::find(data, b"\r\n\r\n") };
+    &data[..end.unwrap_or(data.len())]
 }
 
 /// The lines of `bytes` with CRLF, the last one too (RFC 5321 section 2.3.8). Everything else stays.
@@ -148,5 +159,12 @@ mod tests {
         check(b"a\rb\0\xff\n", b"a\rb\0\xff\r\n");
         check(b"a\r\r\n", b"a\r\r\n");
         check(b"a\r", b"a\r\r\n");
+    }
+
+    #[test]
+    fn a_header_ends_at_the_first_empty_line() {
+        assert_eq!(header_of(b"A: b\r\nC: d\r\n\r\nbody\r\n\r\n"), b"A: b\r\nC: d");
+        assert_eq!(header_of(b"\r\nbody\r\n\r\n"), b"");
+        assert_eq!(header_of(b"A: b\r\n"), b"A: b\r\n");
     }
 }

@@ -260,14 +260,15 @@ impl Reader<'_> {
 
     fn header_value(&mut self, field: &Field<'_>) -> Option<Template> {
         let text = self.text(field)?;
-        let wrong = |c: char| !c.is_ascii() || (c.is_ascii_control() && c != '\t');
+        let utf8 = self.asked.smtputf8;
+        let wrong = |c: char| (!c.is_ascii() && !utf8) || c.is_control() && c != '\t';
         let template = if text.value.contains(wrong) {
             Err(text.fault(
                 format!(
                     "header field `{}` holds a line end, a control or a non-ASCII character",
                     field.name
                 ),
-                "encode it by RFC 2047: =?utf-8?q?caf=C3=A9?=",
+                "encode it by RFC 2047: =?utf-8?q?caf=C3=A9?=, or set smtputf8 = true under [extensions]",
             ))
         } else {
             Ok(self.template(&text, TemplateUse::Header)?)

@@ -6,6 +6,7 @@
 mod addresses;
 mod csv_file;
 mod data;
+mod extensions;
 mod load;
 mod mail_files;
 mod messages;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue, Error};
 
+use super::extensions::{Extensions, beyond_ascii};
 use super::fault::{Fault, Faults, Place};
 use super::names::Names;
 use super::script::Script;
@@ -39,6 +41,7 @@ use super::via::Via;
 use super::{FaultReport, Overrides, SCENARIO_BYTES_MAX, Scenario, Source, Table};
 use crate::message::Mail;
 use crate::message::template::{Part, Template};
+use extensions::Asked;
 use section::Section;
 pub(super) use text::Environment;
 use text::Text;
@@ -64,6 +67,8 @@ struct Reader<'a> {
     names: Names,
     /// TLS to the target; `None` where a URL that is not known decides.
     tls: Option<TlsUse>,
+    /// What the extensions ask of other parts.
+    asked: Asked,
     /// Data tables whose columns are unknown, because their file is faulty.
     lost_tables: Vec<String>,
     steps: StepNames,
@@ -104,6 +109,7 @@ pub(super) fn read(
         broken: !errors.is_empty(),
         names: Names::default(),
         tls: None,
+        asked: Asked::default(),
         lost_tables: Vec::new(),
         steps: StepNames::default(),
         draws: 0,
@@ -134,6 +140,7 @@ impl Reader<'_> {
         let seed = self.optional(top, "seed", Self::count);
         let preflight = self.optional(top, "preflight", Self::flag);
         let tables = self.data(top);
+        let extensions = self.extensions(top);
         let messages = self.messages(top, overrides);
         let target = self.target(top, overrides);
         self.tls = target.as_ref().and_then(|(url, security)| {
@@ -155,6 +162,7 @@ impl Reader<'_> {
         if let (Some(load), Some(scripts)) = (&load, &scripts) {
             self.check_bound(top, scripts, load);
         }
+        self.check_extensions(scripts.as_deref().unwrap_or_default(), target.as_ref());
         let kinds = match (messages, &load) {
             (Some(messages), Some(load)) => Some(self.each_once(top, overrides, messages, load)),
             _ => None,
@@ -162,6 +170,10 @@ impl Reader<'_> {
         let (recipients, per_message) = recipients?;
         let (client, sources, via) = client?;
         let (target, security) = target?;
+        let mail = Mail { senders: senders?, recipients, per_message, kinds: kinds? };
+        let tables: Vec<_> = tables?.into_iter().map(|(table, _)| table).collect();
+        let (scripts, extensions) = (scripts?, extensions?);
+        let beyond_ascii = beyond_ascii(&mail, &tables, &scripts);
         Some(Scenario {
             name: name?,
             path: source.path.clone(),
@@ -171,13 +183,14 @@ impl Reader<'_> {
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
             seed: seed?,
             load: load?,
-            scripts: scripts?,
+            scripts,
             steps: std::mem::take(&mut self.steps),
             client,
             sources,
             via,
-            mail: Mail { senders: senders?, recipients, per_message, kinds: kinds? },
-            tables: tables?.into_iter().map(|(table, _)| table).collect(),
+            mail,
+            tables,
+            extensions: Extensions { beyond_ascii, ..extensions },
             timeouts: timeouts?,
             thresholds: thresholds?,
             sink: sink?,

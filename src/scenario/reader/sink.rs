@@ -1,9 +1,12 @@
 //! `[sink]`: what the built-in server does.
 
+use std::num::NonZeroU32;
+
 use super::Reader;
 use super::section::{Field, Section, nearest};
 use crate::behavior::{Action, Behavior, Rule, SinkVerb};
 use crate::scenario::keys::sink_verbs;
+use crate::smtp::capabilities::Limits;
 use crate::smtp::reply::ReplyCode;
 
 /// Longest text of a reply: RFC 5321 section 4.5.3.1.5 has 512 bytes a line, code and line end included.
@@ -19,9 +22,17 @@ impl Reader<'_> {
         let replies =
             self.optional(&section, "reply", |reader, field| reader.rules(field, Self::sink_reply));
         let size_limit = self.optional(&section, "size_limit", Self::size)?;
+        let mut limit = |name| self.optional(&section, name, Self::limit);
+        let (mail_max, rcpt_max) = (limit("max_messages"), limit("max_recipients"));
+        let rcpt_domain_max = limit("max_domains")?;
+        let limits = Limits { mail_max: mail_max?, rcpt_max: rcpt_max?, rcpt_domain_max };
         let mut rules = delays?.unwrap_or_default();
         rules.extend(replies?.unwrap_or_default());
-        Some(Behavior { rules, size_limit })
+        Some(Behavior { rules, size_limit, limits })
+    }
+
+    fn limit(&mut self, field: &Field<'_>) -> Option<NonZeroU32> {
+        self.count(field).and_then(|count| NonZeroU32::new(u32::try_from(count).ok()?))
     }
 
     /// One rule for each verb in the table that `field` holds.

@@ -7,6 +7,7 @@ use crate::behavior::SinkVerb;
 use crate::sink::arguments::{self, Chunk};
 use crate::sink::repertoire::*;
 use crate::smtp::Protocol;
+use crate::smtp::parameters::domain_of;
 use crate::smtp::transparency::Unstuffer;
 
 impl SinkSession {
@@ -60,7 +61,11 @@ impl SinkSession {
             return self.fault(NAME_YOURSELF, out);
         }
         let service = Arc::clone(&self.service);
-        if self.accept(verb, service.repertoire.hello(verb, self.offers_tls()), out) {
+        let own = match verb {
+            SinkVerb::Ehlo if self.encrypted => service.repertoire.ehlo_under_tls(),
+            _ => service.repertoire.hello(verb, self.offers_tls()),
+        };
+        if self.accept(verb, own, out) {
             self.greeted = Greeted::Yes;
             // RFC 5321 section 4.1.4: EHLO clears like RSET.
             self.reset();
@@ -74,7 +79,7 @@ impl SinkSession {
         if self.transaction != Transaction::None {
             return self.fault(NESTED_MAIL, out);
         }
-        let mail = match arguments::mail(argument) {
+        let mail = match arguments::mail(argument, self.encrypted) {
             Ok(mail) => mail,
             Err(refusal) => return self.fault(refusal, out),
         };
@@ -82,9 +87,15 @@ impl SinkSession {
             // RFC 1870 section 6.1.
             return self.say(TOO_LARGE, out);
         }
+        let limit = self.service.repertoire.limits().mail_max;
+        if limit.is_some_and(|limit| self.mails >= limit.get()) {
+            return self.say(TOO_MANY_MESSAGES, out);
+        }
         if self.accept(SinkVerb::Mail, MAIL_OK, out) {
             self.transaction = Transaction::Mail;
             self.utf8 = mail.utf8;
+            self.binary = mail.binary;
+            self.mails = self.mails.saturating_add(1);
         }
     }
 
@@ -94,16 +105,34 @@ impl SinkSession {
             Transaction::None => return self.miss_mail(out),
             Transaction::Chunks | Transaction::Failed => return self.fault(AFTER_BDAT, out),
         }
-        if let Err(refusal) = arguments::rcpt(argument, self.utf8) {
-            return self.fault(refusal, out);
-        }
-        if self.recipients >= RECIPIENTS_MAX {
+        let path = match arguments::rcpt(argument, self.utf8) {
+            Ok(path) => path,
+            Err(refusal) => return self.fault(refusal, out),
+        };
+        let limits = self.service.repertoire.limits();
+        let most = limits.rcpt_max.map_or(RECIPIENTS_MAX, |limit| limit.get().min(RECIPIENTS_MAX));
+        if self.recipients >= most {
             // RFC 5321 section 4.5.3.1.10.
             return self.say(TOO_MANY_RECIPIENTS, out);
         }
+        let domain = limits.rcpt_domain_max.and_then(|limit| self.new_domain(limit.get(), path));
+        if domain == Some(None) {
+            return self.say(TOO_MANY_DOMAINS, out);
+        }
         if self.accept(SinkVerb::Rcpt, RCPT_OK, out) {
             self.recipients += 1;
+            self.domains.extend(domain.flatten());
         }
+    }
+
+    /// The domain of `path` if no recipient had it so far; `Some(None)` where that is one more than `limit`.
+    fn new_domain(&self, limit: u32, path: &[u8]) -> Option<Option<Vec<u8>>> {
+        let domain = domain_of(path).to_ascii_lowercase();
+        if self.domains.contains(&domain) {
+            return None;
+        }
+        let room = u32::try_from(self.domains.len()).is_ok_and(|count| count < limit);
+        Some(room.then_some(domain))
     }
 
     fn data(&mut self, argument: &[u8], out: &mut Vec<u8>) {
@@ -115,6 +144,8 @@ impl SinkSession {
             // RFC 3030 section 3: DATA may not follow BDAT in a transaction.
             Transaction::Chunks | Transaction::Failed => return self.fault(AFTER_BDAT, out),
             // RFC 5321 section 3.3: 554 where every recipient was refused.
+            // RFC 3030 section 3: binary mail does not go by DATA.
+            Transaction::Mail if self.binary => return self.fault(BINARY_BY_BDAT, out),
             Transaction::Mail if self.recipients == 0 => return self.say(NO_RECIPIENTS, out),
             Transaction::Mail => {}
         }

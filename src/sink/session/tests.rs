@@ -7,6 +7,7 @@ use super::*;
 use crate::behavior::{Action, Rule};
 use crate::clock;
 
+mod extensions;
 mod identity;
 mod limits;
 
@@ -108,7 +109,7 @@ fn check(dialogue: &str) -> Played {
 
 fn replying(verb: SinkVerb, code: u16, text: &str) -> Behavior {
     let action = Action::Reply { code, text: text.into() };
-    Behavior { rules: vec![Rule { verb, action }], size_limit: None }
+    Behavior { rules: vec![Rule { verb, action }], ..Behavior::default() }
 }
 
 const HELLO: &str = "C: HELO c.test\nS: 250 sink.test\n";
@@ -129,6 +130,10 @@ fn a_whole_session() {
          S: 250-SIZE 1073741824
          S: 250-ENHANCEDSTATUSCODES
          S: 250-SMTPUTF8
+         S: 250-DSN
+         S: 250-BINARYMIME
+         S: 250-FUTURERELEASE 999999999 9999-12-31T23:59:59Z
+         S: 250-MT-PRIORITY
          S: 250 CHUNKING
          C: mail from:<a@b.test> size=100 body=8bitmime
          S: 250 2.1.0 sender ok
@@ -236,9 +241,9 @@ fn faulty_arguments() {
          S: 501 5.1.7 syntax error in the reverse-path
          C: MAIL
          S: 501 5.5.4 syntax error in arguments
-         C: MAIL FROM:<a@b> BODY=BINARYMIME
-         S: 501 5.5.4 BINARYMIME is not announced
-         C: MAIL FROM:<a@b> RET=HDRS
+         C: MAIL FROM:<a@b> RET=HEADERS
+         S: 501 5.5.4 syntax error in arguments
+         C: MAIL FROM:<a@b> REQUIRETLS
          S: 555 5.5.4 parameter not recognized
          C: MAIL FROM:<ä@b>
          S: 553 5.6.7 a non-ASCII address without SMTPUTF8
@@ -291,7 +296,7 @@ fn chunks_are_counted_and_not_unstuffed() {
 
 #[test]
 fn a_chunk_over_the_size_limit_is_swallowed() {
-    let behavior = Behavior { rules: Vec::new(), size_limit: Some(8) };
+    let behavior = Behavior { size_limit: Some(8), ..Behavior::default() };
     let played = check_with(
         &behavior,
         &format!(
@@ -382,7 +387,7 @@ fn delays_add_up_in_order_as_in_a_serial_server() {
         delay(SinkVerb::Eod, 7),
         delay(SinkVerb::Unknown, 1),
     ];
-    let behavior = Behavior { rules, size_limit: None };
+    let behavior = Behavior { rules, ..Behavior::default() };
     let dialogue = format!(
         "{ENVELOPE}
          C: RCPT TO:<e@f>
@@ -406,7 +411,7 @@ fn delays_add_up_in_order_as_in_a_serial_server() {
 #[test]
 fn a_long_line_is_answered_after_its_delay() {
     let rule = Rule { verb: SinkVerb::Unknown, action: Action::Delay(Duration::from_secs(1)) };
-    let behavior = Behavior { rules: vec![rule], size_limit: None };
+    let behavior = Behavior { rules: vec![rule], ..Behavior::default() };
     let mut client = vec![b'x'; 2 * COMMAND_LINE_MAX];
     client.extend_from_slice(b"\r\nNOOP\r\n");
     let played = play(&behavior, &[&client[..5000], &client[5000..]]);
@@ -449,6 +454,10 @@ fn lmtp_answers_mail_data_once_a_recipient() {
          S: 250-SIZE 1073741824
          S: 250-ENHANCEDSTATUSCODES
          S: 250-SMTPUTF8
+         S: 250-DSN
+         S: 250-BINARYMIME
+         S: 250-FUTURERELEASE 999999999 9999-12-31T23:59:59Z
+         S: 250-MT-PRIORITY
          S: 250 CHUNKING
          C: MAIL FROM:<a@b.test>
          S: 250 2.1.0 sender ok

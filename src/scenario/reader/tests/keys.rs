@@ -72,6 +72,16 @@ name = "folder"
 folder = "mails"
 pick = "random"
 mark = "prepend"
+[extensions]
+size = true
+eight_bit_mime = true
+smtputf8 = true
+requiretls = false
+binary_mime = false
+limits = false
+hold_for = "60s"
+mt_priority = -3
+dsn = { notify = "success,delay", ret = "hdrs", envid = "bench-{{seq}}", orcpt = true }
 [timeouts]
 step = "60s"
 eod = "10m"
@@ -79,9 +89,13 @@ eod = "10m"
 delay = { rcpt = "50ms" }
 reply = { rcpt = "450 4.2.0 try later" }
 size_limit = "1MiB"
+max_messages = 10
+max_recipients = 100
+max_domains = 1
 "#,
     r#"
 load = { sessions = 1, for = "1s" }
+extensions = { hold_until = "2030-01-31T12:00:00Z" }
 timeouts = { scale = "10%" }
 senders = { addresses = ["a@b.test"] }
 recipients = { addresses = ["a@b.test"] }

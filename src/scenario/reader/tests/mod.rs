@@ -1,5 +1,6 @@
 //! Whole scenario files through the reader: what it takes, and every fault with its place.
 
+mod extensions;
 mod files;
 mod keys;
 mod parts;

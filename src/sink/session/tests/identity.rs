@@ -114,6 +114,10 @@ fn xclient_begins_the_session_again() {
          S: 250-SIZE 1073741824
          S: 250-ENHANCEDSTATUSCODES
          S: 250-SMTPUTF8
+         S: 250-DSN
+         S: 250-BINARYMIME
+         S: 250-FUTURERELEASE 999999999 9999-12-31T23:59:59Z
+         S: 250-MT-PRIORITY
          S: 250 CHUNKING
          C: xclient ADDR=192.0.2.1 NAME=a.test LOGIN=x+2By
          S: 220 sink.test ESMTP smtpbench sink

@@ -39,7 +39,7 @@ fn recipients_at_and_above_the_limit() {
 
 #[test]
 fn messages_at_and_above_the_size_limit() {
-    let behavior = Behavior { rules: Vec::new(), size_limit: Some(5) };
+    let behavior = Behavior { size_limit: Some(5), ..Behavior::default() };
     let played = check_with(
         &behavior,
         &format!(
