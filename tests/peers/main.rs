@@ -22,5 +22,6 @@ mod table;
 
 mod accounting;
 mod bytes;
+mod extensions;
 mod harness;
 mod lmtp;
