@@ -23,5 +23,6 @@ mod table;
 
 mod accounting;
 mod bytes;
+mod extensions;
 mod harness;
 mod lmtp;
