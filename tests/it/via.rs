@@ -261,7 +261,7 @@ fn a_server_that_waits_for_a_header_is_told_by_the_preflight() {
     finished
         .stderr_has("closed: ")
         .stderr_has("hint: nothing greeted")
-        .stderr_has("expect a PROXY header (via = \"proxy\" under [client])?");
+        .stderr_has("is met by via = \"proxy\" under [client]");
     let want = ClientCounts { addresses: 0, headers_refused: 1 };
     assert_eq!(sink.clients(), Some(want));
 }
