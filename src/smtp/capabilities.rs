@@ -2,6 +2,7 @@
 
 use super::reply::Reply;
 use super::xclient::Offered;
+use super::sasl::{Mechanism, Mechanisms};
 
 /// The capabilities that change what a client does. Small, because every session keeps one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Capabilities {
     pub size: Option<u64>,
     /// XCLIENT with the attributes that it takes; `None` where it is not offered.
     pub xclient: Option<Offered>,
+    /// RFC 4954: the mechanisms that are known here, over all AUTH lines; `None` where AUTH is not offered.
+    pub auth: Option<Mechanisms>,
 }
 
 impl Capabilities {
@@ -47,6 +50,9 @@ impl Capabilities {
             } else if is("SIZE") {
                 let limit = words.next().and_then(|w| std::str::from_utf8(w).ok());
                 found.size = Some(limit.and_then(|text| text.parse().ok()).unwrap_or(0));
+            } else if is("AUTH") {
+                let offered = found.auth.get_or_insert_default();
+                words.filter_map(Mechanism::from_name).for_each(|known| offered.insert(known));
             }
         }
         found
@@ -76,6 +82,20 @@ mod tests {
                 ..Default::default()
             },
         );
+    }
+
+    #[test]
+    fn mechanisms_add_up_over_lines() {
+        let auth = |mechanisms: &[Mechanism]| Some(mechanisms.iter().copied().collect());
+        check(
+            "250-x\r\n250-AUTH PLAIN gssapi scram-sha-256\r\n250 auth LOGIN PLAIN\r\n",
+            Capabilities {
+                auth: auth(&[Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256]),
+                ..Default::default()
+            },
+        );
+        check("250-x\r\n250 AUTH\r\n", Capabilities { auth: auth(&[]), ..Default::default() });
+        check("250-x\r\n250 AUTH=LOGIN\r\n", Capabilities::default());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod command;
 pub mod parser;
 pub mod proxy;
 pub mod reply;
+pub mod sasl;
 pub mod session;
 pub mod text;
 pub mod transparency;
