@@ -105,6 +105,7 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
         trust: trust(scenario),
         threads: 1,
         tls,
+        logins: None,
     };
     Sink::start(options).map_err(|error| {
         Stop::new(

@@ -1,8 +1,8 @@
 //! What a server offers in its EHLO reply (RFC 5321 section 4.1.1.1).
 
 use super::reply::Reply;
-use super::xclient::Offered;
 use super::sasl::{Mechanism, Mechanisms};
+use super::xclient::Offered;
 
 /// The capabilities that change what a client does. Small, because every session keeps one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
