@@ -113,6 +113,12 @@ pub enum Failure {
     CertificateInvalid,
     /// XCLIENT is wanted and not offered, or takes no ADDR.
     XclientNotOffered,
+    /// The server offers no AUTH, or no mechanism that may be used.
+    AuthNotOffered,
+    /// A challenge that the mechanism does not have.
+    AuthChallenge,
+    /// The server did not show that it knows the password.
+    AuthProof,
     /// No file descriptor was left.
     NoDescriptors,
     /// No local port or address was left.
@@ -169,6 +175,9 @@ impl Failure {
             Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
             Self::CertificateInvalid => "certificate_invalid",
             Self::XclientNotOffered => "xclient_not_offered",
+            Self::AuthNotOffered => "auth_not_offered",
+            Self::AuthChallenge => "auth_challenge",
+            Self::AuthProof => "auth_proof",
             Self::NoDescriptors => "no_descriptors",
             Self::NoPorts => "no_ports",
             Self::Internal => "internal",
@@ -187,7 +196,10 @@ impl Failure {
             | Self::ReplyTooLong
             | Self::Unsolicited
             | Self::XclientNotOffered
-            | Self::ClearTextAfterStarttls => Fault::Peer,
+            | Self::ClearTextAfterStarttls
+            | Self::AuthNotOffered
+            | Self::AuthChallenge
+            | Self::AuthProof => Fault::Peer,
             Self::TlsNotOffered
             | Self::NotTls
             | Self::TlsAlert

@@ -173,6 +173,11 @@ impl Client {
         Some(first)
     }
 
+    /// Takes back what [`Client::initial`] gave: it does not fit into the AUTH command, and waits for a challenge.
+    pub fn withhold_initial(&mut self) {
+        self.begun = false;
+    }
+
     /// Answers a challenge.
     ///
     /// # Errors

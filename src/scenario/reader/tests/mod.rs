@@ -2,6 +2,7 @@
 
 mod files;
 mod keys;
+mod login;
 mod parts;
 mod places;
 mod variables;
