@@ -98,6 +98,7 @@ fn engine(c: &mut Criterion) {
         trust: Trust::default(),
         threads: 1,
         tls: None,
+        logins: None,
     })
     .expect("loopback can be listened on");
     let ListenAddress::Tcp(address) = sink.addresses()[0] else { return };

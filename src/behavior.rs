@@ -16,6 +16,8 @@ pub enum SinkVerb {
     Greeting,
     Ehlo,
     Helo,
+    /// The end of a login (RFC 4954); a delay is before each of its rounds.
+    Auth,
     Mail,
     Rcpt,
     Data,
@@ -40,6 +42,7 @@ impl SinkVerb {
         ("greeting", Self::Greeting),
         ("ehlo", Self::Ehlo),
         ("helo", Self::Helo),
+        ("auth", Self::Auth),
         ("mail", Self::Mail),
         ("rcpt", Self::Rcpt),
         ("data", Self::Data),

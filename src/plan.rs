@@ -112,6 +112,15 @@ impl Plan {
         self.targets.first().map_or(security.tls, |target| security.tls_use(&target.url))
     }
 
+    /// Whether what is sent to the target cannot leave this machine.
+    #[must_use]
+    pub fn stays_here(&self) -> bool {
+        let local = |target: &Target| {
+            !target.addresses.is_empty() && target.addresses.iter().all(Address::is_local)
+        };
+        self.targets.first().is_some_and(local)
+    }
+
     /// The local address that connection number `turn` to `address` comes from, where the scenario names any.
     #[must_use]
     pub fn source(&self, address: &Address, turn: usize) -> Option<IpAddr> {

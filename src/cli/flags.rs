@@ -12,6 +12,7 @@ use crate::clock::{self, Duration};
 use crate::message::render::RunIdentity;
 use crate::net::resolve::Family;
 use crate::scenario::fault::{Fault, Place};
+use crate::scenario::login::Method;
 use crate::scenario::security::TlsUse;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{self, Bound, Overrides, Scenario, Source};
@@ -68,6 +69,15 @@ pub(super) struct LoadFlags {
     /// Take any certificate
     #[arg(long, env = "SMTPBENCH_NO_VERIFY", value_parser = FalseyValueParser::new())]
     no_verify: bool,
+    /// How sessions log in: none, best, plain, login, cram-md5, scram-sha-256 … [default: best where there is a user]
+    #[arg(long, value_name = "MECHANISM", env = "SMTPBENCH_AUTH", value_parser = Method::parse)]
+    auth: Option<Method>,
+    /// Who logs in
+    #[arg(long, value_name = "NAME", env = "SMTPBENCH_USER")]
+    user: Option<String>,
+    /// A file of one line with the password or token
+    #[arg(long, value_name = "FILE", env = "SMTPBENCH_PASSWORD_FILE")]
+    password_file: Option<PathBuf>,
     /// MAIL, RCPT and DATA in one write where the server offers PIPELINING
     #[arg(long, env = "SMTPBENCH_PIPELINING", value_parser = FalseyValueParser::new())]
     pipelining: bool,
@@ -136,6 +146,9 @@ impl LoadFlags {
             tls: self.tls,
             ca: self.ca.clone(),
             no_verify: self.no_verify,
+            auth: self.auth,
+            user: self.user.clone(),
+            password_file: self.password_file.clone(),
         }
     }
 

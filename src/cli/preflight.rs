@@ -83,6 +83,11 @@ pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned,
         (format!("{} with {url}: nothing was measured", failure.name()), hint)
     } else if let Some(hint) = other_protocol(plan, learned.greeting.as_deref()) {
         (format!("{url} refused the preflight: nothing was measured"), hint)
+    } else if single.failed_to_log_in && !own {
+        (
+            format!("no login at {url}: nothing was measured"),
+            "look at auth, user and password under [target] (--auth, --user, --password-file), and at what it offers",
+        )
     } else if own && single.connected {
         (
             "the preflight failed on this side: nothing was measured".to_owned(),

@@ -1,8 +1,9 @@
 //! `smtpbench sink`: the built-in server.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -12,9 +13,11 @@ use super::{print, say};
 use crate::behavior::{Behavior, Rule};
 use crate::net::tls::{TlsIdentity, TlsServer};
 use crate::scenario::security::PemFile;
+use crate::sink::logins::{Logins, parse_users};
 use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
 use crate::smtp::capabilities::Limits;
+use crate::smtp::sasl::{Mechanism, Mechanisms};
 use crate::units;
 
 #[derive(Debug, Args)]
@@ -40,6 +43,15 @@ pub(super) struct SinkArgs {
     /// Most domains among the recipients of a message, as announced by LIMITS RCPTDOMAINMAX
     #[arg(long, value_name = "N", value_parser = limit)]
     max_domains: Option<NonZeroU32>,
+    /// Offers AUTH to the users of this file, one name:password a line
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+    /// Mechanisms that it offers [default: all; those with -PLUS under TLS only]
+    #[arg(long, value_name = "MECHANISM", value_delimiter = ',', value_parser = mechanism, requires = "users")]
+    auth: Vec<Mechanism>,
+    /// No mail without a login
+    #[arg(long, requires = "users")]
+    require_auth: bool,
     /// Speaks LMTP instead of SMTP
     #[arg(long)]
     lmtp: bool,
@@ -69,12 +81,35 @@ pub(super) struct SinkArgs {
     threads: u16,
 }
 
+fn mechanism(name: &str) -> Result<Mechanism, String> {
+    Mechanism::from_name(name.as_bytes())
+        .ok_or_else(|| format!("`{}` is none of {}", name.escape_debug(), Mechanisms::all()))
+}
+
+/// The users of the file at `path`, with these mechanisms; with all where there are none.
+fn logins(path: &Path, mechanisms: &[Mechanism], required: bool) -> Result<Logins, Stop> {
+    let fault = |what: &dyn std::fmt::Display| {
+        Stop::new(Exit::Scenario, format!("{}: {what}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| fault(&error))?;
+    let mut logins = Logins::new(parse_users(&text).map_err(|error| fault(&error))?);
+    logins.required = required;
+    if !mechanisms.is_empty() {
+        logins.mechanisms = mechanisms.iter().copied().collect();
+    }
+    Ok(logins)
+}
+
 /// Serves until it is interrupted, then prints what it took.
 pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     let _ = crate::net::limits::raise_descriptor_limit();
     let tls = tls(&args)?;
     let mut rules = args.delay;
     rules.extend(args.reply);
+    let logins = match &args.users {
+        Some(path) => Some(Arc::new(logins(path, &args.auth, args.require_auth)?)),
+        None => None,
+    };
     let interrupts = Interrupts::watch()?;
     let limits = Limits {
         mail_max: args.max_messages,
@@ -89,6 +124,7 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
         trust: Trust { proxy: args.proxy, xclient: args.xclient },
         threads: usize::from(args.threads),
         tls,
+        logins,
     };
     let mut sink = Sink::start(options)
         .map_err(|error| Stop::new(Exit::Unreachable, format!("cannot listen: {error}")))?;

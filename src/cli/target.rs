@@ -1,6 +1,7 @@
 //! From the target that was asked for to addresses, with the built-in sink started where that is it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
@@ -13,8 +14,10 @@ use crate::scenario::Scenario;
 use crate::scenario::security::{PemFile, TlsUse};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::via::Carrier;
+use crate::sink::logins::Logins;
 use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
+use crate::smtp::sasl::Users;
 
 /// A target that may be used, and the sink behind it where it is `embedded:`.
 pub(super) struct Aim {
@@ -37,6 +40,7 @@ pub(super) fn aim(scenario: &mut Scenario, flags: &LoadFlags) -> Result<Aim, Sto
         Stop::new(Exit::Unreachable, format!("the host of {url} cannot be resolved: {error}"))
     })?;
     guard::admit(&url, &addresses, &flags.owned)?;
+    check_login(scenario, &url, &addresses)?;
     let sink = match url {
         TargetUrl::Embedded => Some(embedded(scenario)?),
         _ => None,
@@ -105,6 +109,7 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
         trust: trust(scenario),
         threads: 1,
         tls,
+        logins: logins(scenario)?.map(Arc::new),
     };
     Sink::start(options).map_err(|error| {
         Stop::new(
@@ -120,6 +125,36 @@ fn trust(scenario: &Scenario) -> Trust {
     Trust {
         proxy: matches!(carrier, Some(Carrier::Proxy(_))),
         xclient: carrier == Some(Carrier::Xclient),
+    }
+}
+
+/// What the built-in sink has to know so that the sessions of `scenario` can log in.
+fn logins(scenario: &Scenario) -> Result<Option<Logins>, Stop> {
+    let Some(login) = &scenario.login else { return Ok(None) };
+    let accounts = login.accounts(&scenario.tables).ok_or_else(|| {
+        Stop::new(
+            Exit::Scenario,
+            "embedded: needs user and password from one data table, so that it knows them\n\
+             take both from one table, or start `smtpbench sink --users FILE` as the target",
+        )
+    })?;
+    Ok(Some(Logins::new(Users::new(accounts))))
+}
+
+/// Refuses a login that would show the password to everybody on the way.
+fn check_login(scenario: &Scenario, url: &TargetUrl, addresses: &[Address]) -> Result<(), Stop> {
+    // Where TLS is opportunistic, each session decides.
+    let security = &scenario.security;
+    let clear = security.tls_use(url) == TlsUse::None || security.share < 1.0;
+    match scenario.discloses() {
+        Some(mechanism) if clear && !addresses.iter().all(Address::is_local) => Err(Stop::new(
+            Exit::Scenario,
+            format!(
+                "{mechanism} without TLS sends the password in the clear, and {url} is outside this machine\n\
+                 write tls = \"starttls\" for every session, auth = \"best\" or a SCRAM mechanism"
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

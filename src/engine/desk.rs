@@ -9,6 +9,7 @@ use crate::measure::recorder::{Recorder, Snapshot};
 use crate::plan::Plan;
 use crate::schedule;
 use crate::smtp::command::CommandBuffer;
+use crate::smtp::sasl::KeyCache;
 
 /// One a worker; nothing in it is shared with another, but for the counter that message numbers come from.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Desk {
     pub last_ended: Option<Instant>,
     /// No transaction may start any more.
     pub draining: bool,
+    /// Keys of SCRAM logins, once derived.
+    pub keys: KeyCache,
 }
 
 impl Desk {
@@ -45,6 +48,7 @@ impl Desk {
             snapshots: Vec::new(),
             last_ended: None,
             draining: false,
+            keys: KeyCache::default(),
         }
     }
 

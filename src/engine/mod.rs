@@ -6,6 +6,7 @@
 pub mod desk;
 pub mod dialogue;
 pub mod driver;
+pub mod hidden;
 pub mod single;
 pub mod transcript;
 pub mod upload;

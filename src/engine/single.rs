@@ -31,6 +31,8 @@ pub struct Single {
     pub welcomed: bool,
     /// The server took what XCLIENT says of the client.
     pub introduced: bool,
+    /// A login was refused or failed.
+    pub failed_to_log_in: bool,
     /// The script ran to its end, and no reply was worse than a deferral.
     pub passed: bool,
 }
@@ -109,6 +111,7 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         welcomed: dialogue.was_welcomed(),
         introduced: dialogue.was_introduced(),
         deferred: dialogue.saw(Outcome::Deferred),
+        failed_to_log_in: dialogue.failed_to_log_in(),
         passed: dialogue.outcome() == Outcome::Accepted
             && !dialogue.saw(Outcome::Rejected)
             && !dialogue.saw(Outcome::Unexpected),

@@ -61,6 +61,11 @@ pub enum Note {
         /// Allowed.
         limit: u64,
     },
+    /// No login was accepted, and there were some.
+    EveryLoginFailed {
+        /// How many, in the whole run.
+        logins: u64,
+    },
     /// The run sent nothing that counts.
     NothingAttempted,
     /// Messages went without an extension.
@@ -121,6 +126,7 @@ impl Note {
             Self::ThresholdOnEstimate { .. } => "threshold_on_estimate",
             Self::Overflow { .. } => "overflow",
             Self::DescriptorLimit { .. } => "descriptor_limit",
+            Self::EveryLoginFailed { .. } => "every_login_failed",
             Self::NothingAttempted => "nothing_attempted",
             Self::NotOffered { .. } => "not_offered",
             Self::BeyondServer { .. } => "beyond_server",
@@ -160,6 +166,9 @@ impl Note {
             ),
             Self::DescriptorLimit { wanted, limit } => {
                 format!("{wanted} file descriptors are needed, {limit} are allowed")
+            }
+            Self::EveryLoginFailed { logins } => {
+                format!("every login failed: {logins} of {logins}")
             }
             Self::NothingAttempted => "no message was attempted in the judged stage".to_owned(),
             Self::NotOffered { extension, messages } => {
@@ -206,6 +215,10 @@ impl Note {
             Self::Overflow { .. } => "set a step limit below that under [timeouts]".to_owned(),
             Self::DescriptorLimit { .. } => {
                 "raise the limit with `ulimit -n`, or ask for fewer sessions".to_owned()
+            }
+            Self::EveryLoginFailed { .. } => {
+                "look at auth, user and password under [target], and at the replies to auth"
+                    .to_owned()
             }
             Self::NothingAttempted => "failures and replies tell what happened instead".to_owned(),
             Self::NotOffered { extension: Extension::EightBitMime, .. } => {

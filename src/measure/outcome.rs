@@ -119,6 +119,12 @@ pub enum Failure {
     RequiretlsNotOffered,
     /// The message is to be sent with REQUIRETLS, and the session is not under TLS.
     RequiretlsInClear,
+    /// The server offers no AUTH, or no mechanism that may be used.
+    AuthNotOffered,
+    /// A challenge that the mechanism does not have.
+    AuthChallenge,
+    /// The server did not show that it knows the password.
+    AuthProof,
     /// No file descriptor was left.
     NoDescriptors,
     /// No local port or address was left.
@@ -178,6 +184,9 @@ impl Failure {
             Self::Smtputf8NotOffered => "smtputf8_not_offered",
             Self::RequiretlsNotOffered => "requiretls_not_offered",
             Self::RequiretlsInClear => "requiretls_in_clear",
+            Self::AuthNotOffered => "auth_not_offered",
+            Self::AuthChallenge => "auth_challenge",
+            Self::AuthProof => "auth_proof",
             Self::NoDescriptors => "no_descriptors",
             Self::NoPorts => "no_ports",
             Self::Internal => "internal",
@@ -198,7 +207,10 @@ impl Failure {
             | Self::XclientNotOffered
             | Self::Smtputf8NotOffered
             | Self::RequiretlsNotOffered
-            | Self::ClearTextAfterStarttls => Fault::Peer,
+            | Self::ClearTextAfterStarttls
+            | Self::AuthNotOffered
+            | Self::AuthChallenge
+            | Self::AuthProof => Fault::Peer,
             Self::TlsNotOffered
             | Self::RequiretlsInClear
             | Self::NotTls

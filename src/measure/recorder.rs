@@ -125,6 +125,19 @@ impl Recorder {
         self.count_reply(place, kind, || reply.lines().collect::<Vec<_>>().join(&b'\n'));
     }
 
+    /// As [`Recorder::reply`], for a reply of which `shown` may be shown.
+    pub fn reply_shown(
+        &mut self,
+        place: Place,
+        code: ReplyCode,
+        enhanced: Option<EnhancedCode>,
+        outcome: Outcome,
+        shown: &[u8],
+    ) {
+        let kind = ReplyKind { code, enhanced, outcome };
+        self.count_reply(place, kind, || shown.to_vec());
+    }
+
     /// Counts a failure; `detail` is what the system or the peer said of it, or empty.
     pub fn failure(&mut self, place: Place, failure: Failure, detail: &str) {
         let index = self.layout.place(place).index();

@@ -7,7 +7,7 @@ use crate::measure::histogram::Histogram;
 use crate::measure::intervals::{IntervalCounts, ROWS_MAX};
 use crate::measure::layout::Place;
 use crate::measure::note::Note;
-use crate::measure::outcome::{Clock, Fate, Outcome};
+use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
 use crate::measure::summary::{
     FailureRow, Figures, IntervalRow, LatencyRow, MailUnit, OutcomeRow, ReplyRow, StepRow, Summary,
     TotalRow,
@@ -413,6 +413,9 @@ fn notes(
     {
         notes.push(Note::WorkerAtCeiling { worker, share: *share });
     }
+    if let Some(logins) = failed_logins(collector) {
+        notes.push(Note::EveryLoginFailed { logins });
+    }
     if messages.attempted == 0 {
         notes.push(Note::NothingAttempted);
     }
@@ -434,6 +437,28 @@ fn notes(
         notes.push(Note::Overflow { samples: overflow });
     }
     notes
+}
+
+/// How many logins failed, where none was accepted.
+fn failed_logins(collector: &Collector) -> Option<u64> {
+    let (mut accepted, mut failed) = (0, 0);
+    for (series, histogram) in &collector.series {
+        let (place, clock, outcome) = collector.layout.series_parts(*series);
+        match (place.step, clock, outcome) {
+            (StepId::AUTH, Clock::Service, Outcome::Accepted) => accepted += histogram.samples(),
+            (StepId::AUTH, Clock::Service, _) => failed += histogram.samples(),
+            _ => {}
+        }
+    }
+    // A login for which there is no mechanism takes no time, and so has no sample.
+    for (place, tally) in &collector.failures {
+        if collector.layout.place_parts(*place).step == StepId::AUTH {
+            let kinds = tally.sorted().into_iter();
+            let unsampled = kinds.filter(|(kind, ..)| *kind == Failure::AuthNotOffered);
+            failed += unsampled.map(|(_, count, _)| count).sum::<u64>();
+        }
+    }
+    (accepted == 0 && failed > 0).then_some(failed)
 }
 
 fn is_here(address: &Address) -> bool {

@@ -39,6 +39,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             text: "name = \"known\"\n".to_owned(),
             target: Some(url.clone()),
             security: Default::default(),
+            login: None,
             preflight: false,
             seed: None,
             load: Load {

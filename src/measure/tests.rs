@@ -333,3 +333,23 @@ fn the_log_waits_for_every_worker_but_not_for_ever() {
     assert_eq!(count, 58);
     assert!(rest.windows(2).all(|two| two[0].start + two[0].length <= two[1].start));
 }
+
+#[test]
+fn logins_that_all_failed_are_noted() {
+    let auth = |stage| place(stage, 0, StepId::AUTH);
+    let note = |logins| Note::EveryLoginFailed { logins };
+    let refused = |recorder: &mut super::recorder::Recorder| {
+        recorder.sample(auth(0), Clock::Service, Outcome::Rejected, SECOND);
+        recorder.sample(auth(STEADY), Clock::Service, Outcome::Lost, SECOND);
+        recorder.failure(auth(STEADY), Failure::AuthProof, "");
+        recorder.failure(auth(STEADY), Failure::AuthNotOffered, "");
+    };
+    assert!(summary_of(refused, |_| {}).notes.contains(&note(3)));
+    let one_good = |recorder: &mut super::recorder::Recorder| {
+        refused(recorder);
+        recorder.sample(auth(0), Clock::Service, Outcome::Accepted, SECOND);
+    };
+    let of_logins = |note: &Note| note.name() == "every_login_failed";
+    assert!(!summary_of(one_good, |_| {}).notes.iter().any(of_logins));
+    assert!(!summary_of(|_| {}, |_| {}).notes.iter().any(of_logins));
+}

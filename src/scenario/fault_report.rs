@@ -8,6 +8,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::fault::{FAULTS_MAX, Fault, Faults, Place, clean, clean_path, line_and_column};
+use super::mask::mask;
 use super::{SCENARIO_BYTES_MAX, Source};
 
 /// Longest line in bytes that is shown with a fault in it; of a longer one only line and column are.
@@ -33,7 +34,7 @@ impl FaultReport {
         };
         let mut faults: Vec<_> = faults.into_iter().collect();
         faults.sort_by(|a, b| order(&a.place).cmp(&order(&b.place)));
-        Self { name, text: source.text.clone(), faults }
+        Self { name, text: mask(&source.text), faults }
     }
 
     /// A file that cannot be read.

@@ -264,8 +264,41 @@ static TARGET: TableKeys = table(
             .or("\"1.3\""),
         key("resumption", Kind::Bool, "Whether later sessions may resume the TLS session of earlier ones.")
             .or("false"),
+        key(
+            "auth",
+            Kind::Choice(AUTH_WORDS),
+            "How sessions log in; best is the strongest mechanism offered, and holds where there is a `user`.",
+        ),
+        key("user", Kind::Text, "Who logs in; may hold columns: {{users.name}}."),
+        key(
+            "password",
+            Kind::Text,
+            "Password or token: ${VARIABLE} or {{users.password}}, never the text itself.",
+        ),
+        key("password_file", Kind::Text, "A file of one line with the password or token."),
+        key(
+            "initial_response",
+            Kind::Bool,
+            "The client's first message in the AUTH command, where the mechanism has one.",
+        )
+        .or("true"),
     ],
 );
+
+/// The words of `login::Method`, in its order.
+const AUTH_WORDS: &[&str] = &[
+    "none",
+    "best",
+    "plain",
+    "login",
+    "cram-md5",
+    "scram-sha-1",
+    "scram-sha-256",
+    "scram-sha-1-plus",
+    "scram-sha-256-plus",
+    "xoauth2",
+    "oauthbearer",
+];
 
 static LOAD: TableKeys = table(
     "[load]",
@@ -477,7 +510,7 @@ static SINK: TableKeys = table(
     ],
 );
 
-const SINK_VERBS: &str = "By command: greeting, ehlo, helo, mail, rcpt, data, bdat, eod, rset, \
+const SINK_VERBS: &str = "By command: greeting, ehlo, helo, auth, mail, rcpt, data, bdat, eod, rset, \
                           noop, vrfy, help, quit, xclient, unknown.";
 
 static SINK_DELAY: TableKeys = TableKeys {

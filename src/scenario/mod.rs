@@ -6,6 +6,8 @@ pub mod extensions;
 pub mod fault;
 mod fault_report;
 mod keys;
+pub mod login;
+mod mask;
 pub mod names;
 mod nearest;
 mod reader;
@@ -19,6 +21,7 @@ pub mod template;
 pub mod threshold;
 pub mod via;
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
@@ -29,9 +32,11 @@ use std::time::Duration;
 use crate::behavior::Behavior;
 use crate::message::template::Template;
 use crate::message::{Mail, Pick};
+use crate::smtp::sasl::Mechanism;
 use crate::units::format_duration;
 use extensions::{Extensions, has_others};
 pub use fault_report::FaultReport;
+use login::{Login, Method};
 use reader::Form;
 use script::{Op, Script};
 use security::{Security, TlsUse};
@@ -108,6 +113,8 @@ pub struct Scenario {
     pub target: Option<TargetUrl>,
     /// TLS to the target.
     pub security: Security,
+    /// How sessions log in there; `None` where the target has no user.
+    pub login: Option<Login>,
     /// One uncounted session before the load.
     pub preflight: bool,
     /// `seed`: what fixes every random choice, unless a flag says otherwise.
@@ -184,6 +191,20 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// A mechanism by which sessions certainly send the password itself, by the target's login or by an AUTH line.
+    #[must_use]
+    pub fn discloses(&self) -> Option<Mechanism> {
+        let target = self.login.as_ref().map_or(Method::None, |login| login.method);
+        let ops = self.scripts.iter().flat_map(|script| &script.ops);
+        let methods = ops.filter_map(|op| match op {
+            Op::Auth(auth) => Some(auth.method.unwrap_or(target)),
+            _ => None,
+        });
+        methods.filter_map(Method::discloses).next()
+    }
+}
+
 /// `[load]`, closed: so many sessions, kept at that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
@@ -212,7 +233,7 @@ pub enum Bound {
 }
 
 /// A data table: rows of one CSV file, held in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Table {
     /// Its name after `data.`.
     pub name: String,
@@ -222,6 +243,14 @@ pub struct Table {
     pub rows: Vec<Box<[Box<str>]>>,
     /// Which row a session gets.
     pub pick: Pick,
+}
+
+impl fmt::Debug for Table {
+    /// Without its cells: passwords may be among them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, columns, rows, pick } = self;
+        write!(f, "Table {{ {name}, {columns:?}, {} rows, {pick:?} }}", rows.len())
+    }
 }
 
 /// How long each step may take.
@@ -279,4 +308,10 @@ pub struct Overrides {
     pub ca: Option<PathBuf>,
     /// `--no-verify`.
     pub no_verify: bool,
+    /// `--auth`.
+    pub auth: Option<Method>,
+    /// `--user`.
+    pub user: Option<String>,
+    /// `--password-file`.
+    pub password_file: Option<PathBuf>,
 }

@@ -32,25 +32,27 @@ standard_steps! {
     TLS = 6, "tls";
     /// A TLS handshake that resumed an earlier session.
     TLS_RESUMED = 7, "tls_resumed";
-    MAIL = 8, "mail";
-    RCPT = 9, "rcpt";
+    /// AUTH until the reply that ends it, over all its rounds (RFC 4954).
+    AUTH = 8, "auth";
+    MAIL = 9, "mail";
+    RCPT = 10, "rcpt";
     /// DATA until its 354.
-    DATA = 10, "data";
+    DATA = 11, "data";
     /// 354 until the last byte of mail data is written.
-    UPLOAD = 11, "upload";
+    UPLOAD = 12, "upload";
     /// BDAT chunks but the last.
-    BDAT = 12, "bdat";
+    BDAT = 13, "bdat";
     /// Last byte of mail data until its reply; BDAT LAST too.
-    EOD = 13, "eod";
-    RSET = 14, "rset";
-    NOOP = 15, "noop";
-    QUIT = 16, "quit";
+    EOD = 14, "eod";
+    RSET = 15, "rset";
+    NOOP = 16, "noop";
+    QUIT = 17, "quit";
     /// First command of a transaction until the reply that ends it.
-    TRANSACTION = 17, "transaction";
+    TRANSACTION = 18, "transaction";
     /// Start of connecting until the connection is closed.
-    SESSION = 18, "session";
+    SESSION = 19, "session";
     /// A reply that was owed by nobody.
-    UNSOLICITED = 19, "unsolicited";
+    UNSOLICITED = 20, "unsolicited";
 }
 
 /// How many names one plan may have: a script with more different verbs is refused.

@@ -23,6 +23,8 @@ pub enum TemplateUse {
     ClientName,
     /// What `via` says of a client: columns, `a..b` and `client`.
     ViaValue,
+    /// User or password of a login: columns.
+    Login,
 }
 
 /// Values with a fixed name; `a..b` and columns come on top.
@@ -99,6 +101,9 @@ impl Reader<'_> {
         let span = start..start + name.len();
         if name.is_empty() {
             self.fault(at - 2..at + inside.len() + 2, "`{{}}` names no value".to_owned(), "");
+        } else if name.contains("..") && self.usage == TemplateUse::Login {
+            let (place, hint) = self.place();
+            self.fault(span, format!("`{{{{{name}}}}}` has no meaning {place}"), hint);
         } else if name.contains("..") {
             match parse_range(name, parse_count) {
                 Ok(range) => {
@@ -145,7 +150,11 @@ impl Reader<'_> {
             .flat_map(|(table, columns)| columns.iter().map(move |c| format!("{table}.{c}")))
             .collect();
         let named: Vec<&str> = self.known_names().collect();
-        let list = [named.as_slice(), &["1..10", "table.column"]].concat().join(", ");
+        let others: &[&str] = match self.usage {
+            TemplateUse::Login => &["table.column"],
+            _ => &["1..10", "table.column"],
+        };
+        let list = [named.as_slice(), others].concat().join(", ");
         let known = named.iter().copied().chain(columns.iter().map(String::as_str));
         let hint = hint_nearest(name, known, &format!("known here: {list}"));
         self.fault(span, format!("unknown value `{name}`"), hint);
@@ -171,6 +180,7 @@ impl Reader<'_> {
             TemplateUse::Header => ("in a header field", ""),
             TemplateUse::ClientName => ("in the client's name", "known here: 1..10, table.column"),
             TemplateUse::ViaValue => ("before EHLO", "known here: client, 1..10, table.column"),
+            TemplateUse::Login => ("in a login", "known here: table.column"),
         }
     }
 }
@@ -186,7 +196,7 @@ fn allows(usage: TemplateUse, value: &Value) -> bool {
         TemplateUse::SessionLine | TemplateUse::ViaValue => matches!(value, Value::Client),
         TemplateUse::TransactionLine | TemplateUse::Header => true,
         TemplateUse::AddressPattern => matches!(value, Value::Seq | Value::Domain),
-        TemplateUse::ClientName => false,
+        TemplateUse::ClientName | TemplateUse::Login => false,
     }
 }
 

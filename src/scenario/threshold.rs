@@ -323,14 +323,14 @@ mod tests {
                 "x.y.p0.5 < 1s",
             ],
             &expect![[r#"
-                eod.p99 < 500ms: Step { step: StepId(13), statistic: Percentile(99000) } Less 500000
-                mail.p99.9 <= 1.5s: Step { step: StepId(8), statistic: Percentile(99900) } LessOrEqual 1500000
-                rcpt.p99.999 < 20us: Step { step: StepId(9), statistic: Percentile(99999) } Less 20
-                transaction.mean < 1m: Step { step: StepId(17), statistic: Mean } Less 60000000
-                session.max > 0s: Step { step: StepId(18), statistic: Max } Greater 0
-                vrfy.min >= 1us: Step { step: StepId(20), statistic: Min } GreaterOrEqual 1
-                x.y.p1 < 1s: Step { step: StepId(21), statistic: Percentile(1000) } Less 1000000
-                x.y.p0.5 < 1s: Step { step: StepId(21), statistic: Percentile(500) } Less 1000000
+                eod.p99 < 500ms: Step { step: StepId(14), statistic: Percentile(99000) } Less 500000
+                mail.p99.9 <= 1.5s: Step { step: StepId(9), statistic: Percentile(99900) } LessOrEqual 1500000
+                rcpt.p99.999 < 20us: Step { step: StepId(10), statistic: Percentile(99999) } Less 20
+                transaction.mean < 1m: Step { step: StepId(18), statistic: Mean } Less 60000000
+                session.max > 0s: Step { step: StepId(19), statistic: Max } Greater 0
+                vrfy.min >= 1us: Step { step: StepId(21), statistic: Min } GreaterOrEqual 1
+                x.y.p1 < 1s: Step { step: StepId(22), statistic: Percentile(1000) } Less 1000000
+                x.y.p0.5 < 1s: Step { step: StepId(22), statistic: Percentile(500) } Less 1000000
             "#]],
         );
     }

@@ -124,6 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.stream.poll_secure(&tls.server, context)?.is_pending() {
             return self.wait_for_peer(context);
         }
+        self.session.bind(self.stream.bindings(&tls.server));
         self.converse(context, |session, _, out| session.secured(clock::now(), out))?;
         Poll::Ready(Ok(()))
     }

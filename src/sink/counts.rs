@@ -11,6 +11,8 @@ use crate::units::ByteSize;
 pub struct SinkCounts {
     /// Connections taken.
     pub connections: u64,
+    /// Logins accepted.
+    pub logins: u64,
     /// Messages accepted: a positive reply to the end of data.
     pub messages: u64,
     /// Messages refused at the end of data, or at a BDAT before it.
@@ -44,7 +46,9 @@ impl fmt::Display for SinkCounts {
             self.replies_4yz,
             self.replies_5yz,
             self.tls_sessions
-        )
+        )?;
+        // Only where there are any: most sinks have no users.
+        if self.logins > 0 { write!(f, ", {} logins", self.logins) } else { Ok(()) }
     }
 }
 
@@ -54,6 +58,7 @@ impl Add for SinkCounts {
     fn add(self, other: Self) -> Self {
         Self {
             connections: self.connections + other.connections,
+            logins: self.logins + other.logins,
             messages: self.messages + other.messages,
             refused_messages: self.refused_messages + other.refused_messages,
             recipients: self.recipients + other.recipients,
@@ -89,6 +94,7 @@ impl Counter {
 #[repr(align(128))]
 pub(super) struct Tally {
     pub(super) connections: Counter,
+    pub(super) logins: Counter,
     pub(super) messages: Counter,
     pub(super) refused_messages: Counter,
     pub(super) recipients: Counter,
@@ -104,6 +110,7 @@ impl Tally {
     pub(super) fn read(&self) -> SinkCounts {
         SinkCounts {
             connections: self.connections.load(),
+            logins: self.logins.load(),
             messages: self.messages.load(),
             refused_messages: self.refused_messages.load(),
             recipients: self.recipients.load(),

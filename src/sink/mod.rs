@@ -7,6 +7,7 @@ mod arguments;
 mod clients;
 mod connection;
 mod counts;
+pub mod logins;
 mod parameters;
 mod repertoire;
 pub mod session;
@@ -29,6 +30,7 @@ use crate::smtp::Protocol;
 use self::clients::Clients;
 pub use self::clients::{ClientCounts, Trust};
 pub use self::counts::SinkCounts;
+use self::logins::Logins;
 use self::session::Service;
 pub use self::session::SinkTls;
 
@@ -52,6 +54,8 @@ pub struct SinkOptions {
     pub threads: usize,
     /// TLS, if it speaks any.
     pub tls: Option<SinkTls>,
+    /// Who may log in; AUTH is not offered where there is none.
+    pub logins: Option<Arc<Logins>>,
 }
 
 /// A running sink. It stops when it is dropped.
@@ -69,8 +73,16 @@ impl Sink {
     /// When an option makes no sense, an address cannot be bound, or no thread or descriptor is left.
     pub fn start(options: SinkOptions) -> io::Result<Self> {
         check(&options)?;
-        let SinkOptions { listen: asked, behavior, protocol, hostname, trust, threads, tls } =
-            options;
+        let SinkOptions {
+            listen: asked,
+            behavior,
+            protocol,
+            hostname,
+            trust,
+            threads,
+            tls,
+            logins,
+        } = options;
         let mut sink = Self { addresses: Vec::new(), services: Vec::new(), workers: Vec::new() };
         let mut listeners = Vec::new();
         for asked in asked {
@@ -81,6 +93,7 @@ impl Sink {
             listeners.push(listener);
         }
         let first = Service::new(&hostname, &behavior, protocol).with_tls(tls).believing(trust);
+        let first = first.with_logins(logins);
         let others = (1..threads).map(|_| first.for_another_worker()).collect::<Vec<_>>();
         sink.services = std::iter::once(first).chain(others).map(Arc::new).collect();
         sink.workers = worker::start(&sink.services, listeners)?;

@@ -15,15 +15,18 @@ use self::identity::Client;
 use super::arguments::Refusal;
 use super::clients::{Clients, Trust};
 use super::counts::{SinkCounts, Tally};
+use super::logins::Logins;
 use super::repertoire::{
     BARE_LF, CHUNK_OK, IDLE, LINE_TOO_LONG, MESSAGE_OK, Repertoire, TOO_LARGE,
 };
 use crate::behavior::{Behavior, SinkVerb};
 use crate::net::tls::TlsServer;
 use crate::smtp::Protocol;
+use crate::smtp::sasl::{ChannelBinding, Server};
 use crate::smtp::transparency::Unstuffer;
 use crate::smtp::xclient::Attribute;
 
+mod auth;
 mod commands;
 mod identity;
 
@@ -50,6 +53,7 @@ pub const OUTPUT_MAX: usize = 64 * 1024;
 pub struct Service {
     repertoire: Arc<Repertoire>,
     tls: Option<SinkTls>,
+    logins: Option<Arc<Logins>>,
     tally: Tally,
     pub(super) trust: Trust,
     pub(super) clients: Clients,
@@ -61,7 +65,7 @@ impl Service {
     pub fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
         let repertoire = Arc::new(Repertoire::new(hostname, behavior, protocol));
         let (trust, clients) = (Trust::default(), Clients::default());
-        Self { repertoire, tls: None, tally: Tally::default(), trust, clients }
+        Self { repertoire, tls: None, logins: None, tally: Tally::default(), trust, clients }
     }
 
     /// The same with TLS.
@@ -91,12 +95,19 @@ impl Service {
         if implicit { Phase::Handshake } else { Phase::Greeting }
     }
 
+    /// The same service with AUTH.
+    #[must_use]
+    pub fn with_logins(self, logins: Option<Arc<Logins>>) -> Self {
+        Self { logins, ..self }
+    }
+
     /// The same service for another worker, with counts of its own.
     #[must_use]
     pub fn for_another_worker(&self) -> Self {
         Self {
             repertoire: Arc::clone(&self.repertoire),
             tls: self.tls.clone(),
+            logins: self.logins.clone(),
             tally: Tally::default(),
             trust: self.trust,
             clients: Clients::default(),
@@ -158,6 +169,11 @@ pub struct SinkSession {
     /// Under TLS.
     encrypted: bool,
     client: Client,
+    /// Channel bindings of TLS.
+    bindings: Vec<ChannelBinding>,
+    /// A login under way.
+    exchange: Option<Box<Server>>,
+    logged_in: bool,
     close: Option<Close>,
 }
 
@@ -171,7 +187,9 @@ enum Phase {
     Command,
     /// TLS is to be agreed on before anything is said.
     Handshake,
-    /// Inside a line over [`COMMAND_LINE_MAX`].
+    /// A response of a login.
+    Auth,
+    /// Inside a line over [`COMMAND_LINE_MAX`], or [`sasl::LINE_MAX`](crate::smtp::sasl::LINE_MAX) in a login.
     LongLine,
     /// Mail data with transparency.
     Data,
@@ -231,6 +249,9 @@ impl SinkSession {
             greeted: Greeted::No,
             encrypted: false,
             client: Client::default(),
+            bindings: Vec::new(),
+            exchange: None,
+            logged_in: false,
             close: None,
         }
     }
@@ -254,6 +275,8 @@ impl SinkSession {
         self.held.clear();
         self.idle = now + IDLE_MAX;
         self.reset();
+        self.exchange = None;
+        self.logged_in = false;
         let implicit = self.service.tls.as_ref().is_some_and(|tls| tls.implicit);
         if implicit {
             self.phase = Phase::Greeting;
@@ -355,6 +378,7 @@ impl SinkSession {
                 Phase::Greeting => self.greet(now, out),
                 Phase::Handshake => None,
                 Phase::Command => self.take_line(now, rest, out),
+                Phase::Auth => self.take_response(now, rest, out),
                 Phase::LongLine => self.skip_line(now, rest, out),
                 Phase::Data => self.take_data(rest),
                 Phase::EndOfData => self.end_data(now, out),
@@ -396,13 +420,14 @@ impl SinkSession {
 
     /// Takes one command line.
     fn take_line(&mut self, now: Instant, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
-        let window = &rest[..rest.len().min(COMMAND_LINE_MAX)];
+        let longest = Self::line_max(rest);
+        let window = &rest[..rest.len().min(longest)];
         let Some(end) = memchr(b'\n', window) else {
-            if window.len() < COMMAND_LINE_MAX {
+            if window.len() < longest {
                 return None;
             }
             self.phase = Phase::LongLine;
-            return Some(COMMAND_LINE_MAX);
+            return Some(longest);
         };
         let (verb, argument) = self.split(&rest[..end]);
         // The reply to a BDAT comes after its chunk, and so does its delay.

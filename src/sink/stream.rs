@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::Accept;
 use tokio_rustls::server::TlsStream;
 
-use crate::net::tls::TlsServer;
+use crate::net::tls::{TlsServer, exporter};
+use crate::smtp::sasl::{BindingKind, ChannelBinding};
 
 /// A connection in clear text, in a handshake, or under TLS.
 pub(super) enum SinkStream<S> {
@@ -44,6 +45,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SinkStream<S> {
                 Self::Gone => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             };
         }
+    }
+
+    /// What ties a login to the channel (RFC 5056): the client chooses.
+    pub(super) fn bindings(&self, server: &TlsServer) -> Vec<ChannelBinding> {
+        let Self::Tls(stream) = self else { return Vec::new() };
+        let (_, connection) = stream.get_ref();
+        let bound = |kind, data: &[u8]| ChannelBinding { kind, data: data.into() };
+        let exporter =
+            exporter(connection).map(|material| bound(BindingKind::TlsExporter, &material));
+        let end_point = bound(BindingKind::TlsServerEndPoint, server.end_point());
+        exporter.into_iter().chain([end_point]).collect()
     }
 
     /// Whether it is under TLS.

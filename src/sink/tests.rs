@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn start_at(listen: Vec<ListenAddress>, rules: Vec<Rule>, threads: usize) -> Sink {
     let behavior = Behavior { rules, ..Behavior::default() };
     let (protocol, hostname) = (Protocol::Smtp, "sink.test".into());
-    let trust = Trust::default();
-    Sink::start(SinkOptions { listen, behavior, protocol, hostname, trust, threads, tls: None })
+    let (trust, tls, logins) = (Trust::default(), None, None);
+    Sink::start(SinkOptions { listen, behavior, protocol, hostname, trust, threads, tls, logins })
         .unwrap()
 }
 
@@ -294,6 +294,7 @@ fn an_address_in_use_and_options_without_sense_are_errors() {
         trust: Trust::default(),
         threads,
         tls: None,
+        logins: None,
     };
     let taken = Sink::start(options(sink.addresses().to_vec(), "a", 1)).unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AddrInUse);

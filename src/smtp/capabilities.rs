@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::parameters::{Extension, packed_utc};
 use super::reply::Reply;
+use super::sasl::{Mechanism, Mechanisms};
 use super::xclient::Offered;
 
 /// The capabilities that change what a client does. Small, because every session keeps one.
@@ -35,6 +36,8 @@ pub struct Capabilities {
     pub future_release: Option<FutureRelease>,
     /// RFC 9422.
     pub limits: Limits,
+    /// RFC 4954: the mechanisms that are known here, over all AUTH lines; `None` where AUTH is not offered.
+    pub auth: Option<Mechanisms>,
 }
 
 /// How far ahead mail may be held (RFC 4865 section 4).
@@ -103,6 +106,10 @@ impl Capabilities {
                     found.future_release = Some(FutureRelease { interval, until });
                 }
                 () if is("XCLIENT") => found.xclient = Some(Offered::parse(words)),
+                () if is("AUTH") => {
+                    let offered = found.auth.get_or_insert_default();
+                    words.filter_map(Mechanism::from_name).for_each(|known| offered.insert(known));
+                }
                 () if is("LIMITS") => found.limits = Limits::of(words),
                 () => {}
             }
@@ -158,6 +165,20 @@ mod tests {
                 ..Default::default()
             },
         );
+    }
+
+    #[test]
+    fn mechanisms_add_up_over_lines() {
+        let auth = |mechanisms: &[Mechanism]| Some(mechanisms.iter().copied().collect());
+        check(
+            "250-x\r\n250-AUTH PLAIN gssapi scram-sha-256\r\n250 auth LOGIN PLAIN\r\n",
+            Capabilities {
+                auth: auth(&[Mechanism::Plain, Mechanism::Login, Mechanism::ScramSha256]),
+                ..Default::default()
+            },
+        );
+        check("250-x\r\n250 AUTH\r\n", Capabilities { auth: auth(&[]), ..Default::default() });
+        check("250-x\r\n250 AUTH=LOGIN\r\n", Capabilities::default());
     }
 
     #[test]

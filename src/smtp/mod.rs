@@ -7,6 +7,7 @@ pub mod parameters;
 pub mod parser;
 pub mod proxy;
 pub mod reply;
+pub mod sasl;
 pub mod session;
 pub mod text;
 pub mod transparency;

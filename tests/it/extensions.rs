@@ -64,6 +64,7 @@ fn sink(behavior: Behavior, protocol: Protocol, tls: Option<SinkTls>) -> Sink {
         protocol,
         hostname: "sink.test".into(),
         threads: 1,
+        logins: None,
         trust: smtpbench::sink::Trust::default(),
         tls,
     })

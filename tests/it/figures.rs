@@ -21,8 +21,16 @@ fn sink_in(protocol: Protocol, listen: ListenAddress, rules: Vec<Rule>) -> Sink 
     let behavior = Behavior { rules, ..Behavior::default() };
     let (hostname, trust) = ("sink.test".to_owned(), Trust::default());
     let listen = vec![listen];
-    let options =
-        SinkOptions { listen, behavior, protocol, hostname, trust, threads: 1, tls: None };
+    let options = SinkOptions {
+        listen,
+        behavior,
+        protocol,
+        hostname,
+        trust,
+        threads: 1,
+        tls: None,
+        logins: None,
+    };
     Sink::start(options).unwrap()
 }
 

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod auth;
 mod cli;
 mod extensions;
 mod figures;

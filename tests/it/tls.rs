@@ -70,6 +70,7 @@ fn start(tls: Option<SinkTls>) -> Sink {
         trust: Trust::default(),
         threads: 1,
         tls,
+        logins: None,
     })
     .unwrap()
 }

@@ -33,6 +33,7 @@ fn sink_with(protocol: Protocol, trust: Trust, rules: Vec<Rule>, tls: Option<Sin
         trust,
         threads: 2,
         tls,
+        logins: None,
     })
     .unwrap()
 }

@@ -6,6 +6,7 @@
 //! is read to [`Dialogue::handle_input`], also while a write is under way; report what goes wrong by
 //! [`Dialogue::handle_timeout`] and [`Dialogue::handle_failure`].
 
+mod auth;
 mod message;
 mod parameters;
 mod replies;
@@ -29,6 +30,7 @@ use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::session::{Owed, Session};
+use auth::Exchange;
 use message::Message;
 use security::SessionSecurity;
 use turns::Turns;
@@ -72,6 +74,10 @@ enum Role {
     StartTls,
     /// The TLS handshake, which no reply settles.
     Handshake,
+    /// AUTH, and every response after it.
+    Auth,
+    /// `*` instead of a response.
+    AuthCancel,
     Mail,
     Rcpt,
     /// DATA itself.
@@ -106,6 +112,10 @@ enum Todo {
     StartTls { op: usize },
     /// The TLS handshake; after it the EHLO at `again`, where there is one.
     Handshake { again: Option<usize> },
+    /// The response to a challenge.
+    Respond { op: usize },
+    /// `*`: the login that AUTH began cannot go on.
+    CancelLogin { op: usize },
     /// The mail data, since DATA got its 354.
     Upload { op: usize },
     /// An empty message: DATA got a 354 and nobody is left to send to.
@@ -159,6 +169,9 @@ pub struct Dialogue {
     connected: bool,
     failure: Option<Failure>,
     pauses: u64,
+    exchange: Option<Box<Exchange>>,
+    logged_in: bool,
+    login_failed: bool,
 }
 
 /// Mail data that is being written.
@@ -226,6 +239,9 @@ impl Dialogue {
             connected: false,
             failure: None,
             pauses: 0,
+            exchange: None,
+            logged_in: false,
+            login_failed: false,
         }
     }
 
@@ -455,7 +471,9 @@ impl Dialogue {
         let uploading = self.upload.filter(|upload| upload.step).map(|upload| upload.began);
         let (step, since) = match (uploading, owed) {
             (Some(began), _) => (StepId::UPLOAD, Some(began)),
-            (None, Some(owed)) => (owed.what.step, Some(owed.sent)),
+            (None, Some(owed)) => {
+                (owed.what.step, Some(self.began(owed.what).unwrap_or(owed.sent)))
+            }
             (None, None) => (StepId::UNSOLICITED, None),
         };
         let place = self.place(step, self.stage_of(plan, desk, since.unwrap_or(now)));
@@ -463,7 +481,7 @@ impl Dialogue {
             let waited = now.saturating_duration_since(since);
             desk.recorder.sample(place, Clock::Service, outcome, waited);
         }
-        desk.recorder.failure(place, failure, detail);
+        desk.recorder.failure(place, failure, &self.presentable(failure, detail));
         self.failure.get_or_insert(failure);
     }
 

@@ -92,6 +92,11 @@ impl Dialogue {
     ) -> bool {
         let debt = owed.what;
         self.turns.answer();
+        if matches!(debt.role, Role::Auth | Role::AuthCancel) {
+            self.handle_auth(plan, desk, now, debt, reply);
+            self.heed_closing(plan, desk, now, reply.code());
+            return false;
+        }
         let lmtp = plan.protocol() == Protocol::Lmtp;
         let mut again = false;
         let outcome = self.judge(plan, debt, reply.code());
@@ -166,16 +171,22 @@ impl Dialogue {
                 self.introduce(plan, desk, now, debt.op);
             }
             Role::Ehlo | Role::Handshake | Role::LoneDot | Role::OwnRset | Role::Other => {}
+            // Dealt with above.
+            Role::Auth | Role::AuthCancel => {}
         }
-        if reply.code().number() == CLOSING {
-            self.end_message(plan, desk, now, Fate::Deferred, Some(Outcome::Deferred));
-            self.end(desk, now, Outcome::Deferred);
-        }
+        self.heed_closing(plan, desk, now, reply.code());
         again
     }
 
+    fn heed_closing(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, code: ReplyCode) {
+        if code.number() == CLOSING {
+            self.end_message(plan, desk, now, Fate::Deferred, Some(Outcome::Deferred));
+            self.end(desk, now, Outcome::Deferred);
+        }
+    }
+
     /// How a reply fits its step.
-    fn judge(&self, plan: &Plan, debt: Debt, code: ReplyCode) -> Outcome {
+    pub(super) fn judge(&self, plan: &Plan, debt: Debt, code: ReplyCode) -> Outcome {
         let op = |index| self.op(plan, index);
         let expected = match (debt.role, code.number()) {
             (Role::Greeting | Role::Xclient, code) => code == 220,
@@ -183,11 +194,14 @@ impl Dialogue {
             // Nobody is to have the empty message: taking it is not what was hoped for.
             (Role::LoneDot, _) => false,
             (Role::OwnQuit, code) => code == 221,
+            // RFC 4954 section 4.
+            (Role::AuthCancel, code) => code == 501,
             _ => match (op(debt.op), debt.role) {
                 (Op::Command(command), Role::StartTls) if command.verb == Verb::Ehlo => {
                     code.number() == 220
                 }
                 (Op::Command(command), _) => command.expect.accepts(code),
+                (Op::Auth(auth), _) => auth.expect.accepts(code),
                 (Op::Data(data), Role::Data) => data.expect_data.accepts(code),
                 (Op::Data(data), _) => data.expect_eod.accepts(code),
                 (Op::Bdat(bdat), _) => bdat.expect.accepts(code),

@@ -11,6 +11,7 @@ use crate::scenario::script::{Op, Verb};
 use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::smtp::capabilities::Capabilities;
+use crate::smtp::sasl::{BindingKind, ChannelBinding};
 use crate::smtp::session::Session;
 
 /// Steps of the choice whether a session is in the share that goes over to TLS.
@@ -25,6 +26,8 @@ pub(super) struct SessionSecurity {
     counted: bool,
     /// What was agreed, once it is under TLS.
     pub(super) secured: Option<Box<Secured>>,
+    /// What ties a login to the channel, the preferred one first.
+    pub(super) bindings: Vec<ChannelBinding>,
 }
 
 impl SessionSecurity {
@@ -38,7 +41,7 @@ impl SessionSecurity {
             drawn < share * SHARES as f64
         };
         let tls = if chosen { tls } else { TlsUse::None };
-        Self { tls, counted: false, secured: None }
+        Self { tls, counted: false, secured: None, bindings: Vec::new() }
     }
 
     /// Whether the session is under TLS.
@@ -150,10 +153,22 @@ impl Dialogue {
         self.wire = Session::default();
         self.capabilities = Capabilities::default();
         self.security.secured = Some(Box::new(secured.clone()));
+        self.security.bindings = bindings(secured);
+        // Who logged in before that did so to whoever was listening.
+        self.logged_in = false;
         if self.security.tls == TlsUse::Implicit {
             self.owe(plan, now, StepId::GREETING, Role::Greeting, 0);
         } else if owed.what.op != usize::MAX {
             self.at = owed.what.op;
         }
     }
+}
+
+/// What a login can be tied to. `tls-exporter` is what RFC 9266 asks for under TLS 1.3; a server that knows neither refuses.
+fn bindings(secured: &Secured) -> Vec<ChannelBinding> {
+    let bound = |kind, data: &[u8]| ChannelBinding { kind, data: data.into() };
+    let exporter = secured.exporter.map(|material| bound(BindingKind::TlsExporter, &material));
+    let end_point = Some(&secured.facts.certificate.end_point).filter(|hash| !hash.is_empty());
+    let end_point = end_point.map(|hash| bound(BindingKind::TlsServerEndPoint, hash));
+    exporter.into_iter().chain(end_point).collect()
 }

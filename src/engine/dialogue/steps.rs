@@ -44,6 +44,8 @@ impl Dialogue {
                 Todo::Fallback => self.fall_back(plan, desk, now),
                 Todo::StartTls { op } => Some(self.write_starttls(plan, desk, now, op)),
                 Todo::Handshake { again } => Some(self.handshake(plan, now, again)),
+                Todo::Respond { op } => Some(self.respond(plan, desk, now, op)),
+                Todo::CancelLogin { op } => Some(self.cancel_login(plan, desk, now, op)),
                 Todo::Upload { op } => self.upload(plan, desk, now, op),
                 Todo::LoneDot { op } => {
                     desk.out.raw(DOT);
@@ -88,6 +90,7 @@ impl Dialogue {
         self.at += 1;
         match op {
             Op::Command(command) => self.command(plan, desk, now, index, command),
+            Op::Auth(auth) => self.log_in(plan, desk, now, index, auth),
             Op::Data(data) => self.data(plan, desk, now, index, data),
             Op::Bdat(bdat) => self.bdat(plan, desk, now, index, bdat),
             Op::Raw(bytes) => {

@@ -23,6 +23,7 @@ use crate::scenario::step::StepNames;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Load, Scenario, Timeouts};
 
+mod auth;
 mod extensions;
 mod lmtp;
 mod mail_data;
@@ -48,6 +49,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         seed: None,
         target: None,
         security: Default::default(),
+        login: None,
         preflight: false,
         load: Load {
             sessions: 1,

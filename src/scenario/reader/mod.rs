@@ -8,6 +8,7 @@ mod csv_file;
 mod data;
 mod extensions;
 mod load;
+mod login;
 mod mail_files;
 mod messages;
 mod scripts;
@@ -29,6 +30,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::extensions::{Extensions, beyond_ascii};
 use super::fault::{Fault, Faults, Place};
+use super::login::Method;
 use super::names::Names;
 use super::script::Script;
 use super::security::{Security, TlsUse};
@@ -76,6 +78,8 @@ struct Reader<'a> {
     draws: u32,
     /// Bytes of message files so far.
     mail_bytes: u64,
+    /// How scripts are to log in.
+    login: Option<Method>,
 }
 
 /// Reads the scenario in `source` with `overrides` over it.
@@ -114,6 +118,7 @@ pub(super) fn read(
         steps: StepNames::default(),
         draws: 0,
         mail_bytes: 0,
+        login: None,
     };
     let top = reader.open_top(&tree);
     let scenario = reader.scenario(&top, source, overrides, form);
@@ -142,6 +147,13 @@ impl Reader<'_> {
         let tables = self.data(top);
         let extensions = self.extensions(top);
         let messages = self.messages(top, overrides);
+        let target_section = top.field("target").and_then(|field| self.open_table(&field));
+        let login = self.login(target_section.as_ref(), overrides, tables.as_deref());
+        // A faulty login is told once, and not at every AUTH line.
+        self.login = match &login {
+            Some(login) => login.as_ref().map(|login| login.method),
+            None => Some(Method::Best),
+        };
         let target = self.target(top, overrides);
         self.tls = target.as_ref().and_then(|(url, security)| {
             let known = url.as_ref().map(|url| security.tls_use(url));
@@ -180,6 +192,7 @@ impl Reader<'_> {
             text: source.text.clone(),
             target,
             security,
+            login: login?,
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
             seed: seed?,
             load: load?,

@@ -6,8 +6,8 @@ use super::Reader;
 use super::section::{Field, Section};
 use super::text::Text;
 use crate::scenario::fault::{Fault, Faults};
-use crate::scenario::script::Script;
-use crate::scenario::script::{default_script, parse_script};
+use crate::scenario::script::{Script, Setting};
+use crate::scenario::script::{default_script, parse_script_for};
 use crate::scenario::{Overrides, SCRIPTS_MAX};
 
 /// The name under which result files add scripts up.
@@ -21,7 +21,7 @@ impl Reader<'_> {
         overrides: &Overrides,
     ) -> Option<Vec<Script>> {
         let mut scripts = match top.field("scripts") {
-            None => Some(vec![default_script(&mut self.steps)]),
+            None => Some(vec![default_script(&mut self.steps, self.login)]),
             Some(field) => self.written_scripts(&field),
         }?;
         if overrides.pipelining {
@@ -80,7 +80,10 @@ impl Reader<'_> {
         self.check_marks(&text)?;
         let mut found = Faults::default();
         let (names, steps) = (&self.names, &mut self.steps);
-        let script = parse_script(&text.value, 0, name, weight, names, steps, &mut found);
+        let variables: Vec<_> = text.variable_parts().collect();
+        let setting = Setting { login: self.login, variables: &variables };
+        let script =
+            parse_script_for(setting, &text.value, 0, name, weight, names, steps, &mut found);
         self.adopt(&text, &found);
         script.filter(|script| self.check_starttls(&text, script))
     }

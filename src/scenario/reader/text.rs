@@ -110,6 +110,15 @@ impl Text {
         self.secrets.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Bytes of the value that variables put in.
+    pub(super) fn variable_parts(&self) -> impl Iterator<Item = Range<usize>> {
+        let pieces: &[Piece] = match &self.origin {
+            Origin::Scenario { pieces, .. } if self.has_variable() => pieces,
+            _ => &[],
+        };
+        pieces.iter().filter(|piece| !piece.copy).map(|piece| piece.at.clone())
+    }
+
     /// Where the whole of it stands.
     pub(super) fn place(&self) -> Place {
         match &self.origin {

@@ -22,10 +22,7 @@ impl Compiler<'_> {
         let (word, arguments) = content.split_word();
         let verb = word.text.to_ascii_uppercase();
         match verb.as_str() {
-            "AUTH" => {
-                let message = format!("{verb} is not supported by this version");
-                self.report.add(Wrong::new(word.span(), message, "take the line out"));
-            }
+            "AUTH" => self.auth(word, arguments, arrow),
             "DATA" | "BDAT" => self.mail_data(&verb, word, arguments, arrow),
             _ => self.command(&verb, word, content, arrow),
         }
@@ -109,6 +106,8 @@ impl Compiler<'_> {
             }
             Verb::Rcpt if in_transaction => self.note_early(word),
             Verb::Quit => self.end_session(),
+            Verb::Ehlo => self.note_greeting(word, false),
+            Verb::Starttls => self.note_starttls(),
             _ => {}
         }
         let expect = self.expectation(arrow, verb);

@@ -55,6 +55,8 @@ pub(super) fn default_expect(verb: &str) -> Expect {
         "HELP" => Expect::codes(&[211, 214]),
         "QUIT" => Expect::codes(&[221]),
         "STARTTLS" => Expect::codes(&[220]),
+        // RFC 4954 section 6.
+        "AUTH" => Expect::codes(&[235]),
         _ => Expect::ranges(&[200..=299]),
     }
 }

@@ -3,6 +3,7 @@
 //! Control words have become jumps; expectations are never empty; every value is known. [`parse_script`] reads the
 //! language of scenario files.
 
+mod auth;
 mod command;
 mod expect;
 mod line;
@@ -14,19 +15,29 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use crate::message::template::Template;
+use crate::scenario::login::{Method, SecretTemplate};
 use crate::scenario::step::StepId;
 use crate::smtp::reply::ReplyCode;
 
-pub use parse::{default_script, parse_script};
+pub use parse::{default_script, parse_script, parse_script_for};
 
 /// How deep `repeat` may nest.
 pub const REPEAT_DEPTH_MAX: usize = 4;
 /// How many operations one script may have as written; a pipelined transaction adds the marks of its groups.
 pub const OPS_MAX: usize = 4096;
+
+/// What a script is compiled for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setting<'a> {
+    /// How the target has sessions log in; `None` where it has no user.
+    pub login: Option<Method>,
+    /// Bytes of the text that stand for environment variables.
+    pub variables: &'a [Range<usize>],
+}
 
 /// One session's command sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +75,8 @@ impl Script {
 pub enum Op {
     /// A command line with one reply.
     Command(Command),
+    /// AUTH with its rounds (RFC 4954).
+    Auth(Auth),
     /// DATA with its mail data.
     Data(Data),
     /// Mail data in BDAT chunks (RFC 3030).
@@ -122,6 +135,19 @@ pub enum Verb {
     Quit,
     Starttls,
     Other,
+}
+
+/// A login.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Auth {
+    /// With which mechanism; `None` leaves it to the target. Never [`Method::None`], of its own or of the target's.
+    pub method: Option<Method>,
+    /// User and password; those of the target where there are none.
+    pub credentials: Option<(Template, SecretTemplate)>,
+    /// Final replies it expects.
+    pub expect: Expect,
+    /// Not written in the script but meant by it: once a session.
+    pub implied: bool,
 }
 
 /// DATA, its mail data and the dot.

@@ -5,12 +5,14 @@
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use super::auth::Logins;
 use super::expect::parse_codes;
 use super::line::{Piece, Report, Wrong, lines, parse_send};
 use super::pipeline::{GROUP_BYTES_MAX, GROUP_COMMANDS_MAX, fits, link};
-use super::{Command, Expect, OPS_MAX, Op, REPEAT_DEPTH_MAX, Script, Verb};
+use super::{Command, Expect, OPS_MAX, Op, REPEAT_DEPTH_MAX, Script, Setting, Verb};
 use crate::message::template::{Part, Template, Value};
 use crate::scenario::fault::Faults;
+use crate::scenario::login::Method;
 use crate::scenario::names::Names;
 use crate::scenario::nearest::hint_nearest;
 use crate::scenario::step::{STEP_NAMES_MAX, StepId, StepNames};
@@ -53,6 +55,24 @@ pub fn parse_script(
     steps: &mut StepNames,
     faults: &mut Faults,
 ) -> Option<Script> {
+    parse_script_for(Setting::default(), text, offset, name, weight, names, steps, faults)
+}
+
+/// As [`parse_script`], for a target that says more of its sessions.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what a script is read with has no other use together"
+)]
+pub fn parse_script_for(
+    setting: Setting<'_>,
+    text: &str,
+    offset: usize,
+    name: &str,
+    weight: u32,
+    names: &Names,
+    steps: &mut StepNames,
+    faults: &mut Faults,
+) -> Option<Script> {
     let mut compiler = Compiler {
         names,
         steps,
@@ -63,6 +83,8 @@ pub fn parse_script(
         envelope: None,
         pipelined: false,
         ended: Ended::No,
+        setting,
+        logins: Logins::default(),
     };
     for line in lines(text, offset) {
         compiler.line(line);
@@ -72,10 +94,12 @@ pub fn parse_script(
 
 /// What a scenario without scripts does.
 #[must_use]
-pub fn default_script(steps: &mut StepNames) -> Script {
+pub fn default_script(steps: &mut StepNames, login: Option<Method>) -> Script {
     const STEPS: &str =
         "hello\ntransaction\nMAIL FROM:<{{sender}}>\nRCPT TO:<{{recipient}}>\nDATA\nend\nQUIT";
-    parse_script(STEPS, 0, "default", 1, &Names::default(), steps, &mut Faults::default())
+    let setting = Setting { login, variables: &[] };
+    let (names, mut faults) = (Names::default(), Faults::default());
+    parse_script_for(setting, STEPS, 0, "default", 1, &names, steps, &mut faults)
         .expect("the default script has no fault and no new verb")
 }
 
@@ -85,13 +109,15 @@ pub(super) struct Compiler<'a> {
     pub(super) steps: &'a mut StepNames,
     pub(super) report: Report<'a>,
     pub(super) draws: u32,
-    ops: Vec<Op>,
+    pub(super) ops: Vec<Op>,
     /// Open blocks, the innermost last.
     pub(super) blocks: Vec<Block>,
     /// The transaction, open or closed.
     pub(super) envelope: Option<Envelope>,
     pipelined: bool,
     pub(super) ended: Ended,
+    pub(super) setting: Setting<'a>,
+    pub(super) logins: Logins,
 }
 
 /// An open block.
@@ -259,6 +285,7 @@ impl Compiler<'_> {
 
     fn hello(&mut self, word: Piece<'_>, arrow: Option<Piece<'_>>) {
         let expect = self.expectation(arrow, "EHLO");
+        self.note_greeting(word, true);
         let line =
             Template::new(vec![Part::Text(b"EHLO ".as_slice().into()), Part::Value(Value::Client)]);
         let (verb, step) = (Verb::Ehlo, StepId::EHLO);
@@ -437,6 +464,7 @@ impl Compiler<'_> {
                 "leave `[[scripts]]` out for hello, a transaction of MAIL, RCPT, DATA, and QUIT";
             self.report.add(Wrong::new(span, "this script has no steps", hint));
         }
+        self.imply_logins();
         if self.report.failed {
             return None;
         }

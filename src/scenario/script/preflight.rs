@@ -5,12 +5,18 @@ use crate::message::template::Template;
 use crate::scenario::step::StepId;
 
 impl Script {
-    /// This script as far as its first recipient: hello, MAIL, RCPT, then RSET and QUIT; no mail data.
+    /// This script as far as its first recipient: hello, AUTH, MAIL, RCPT, then RSET and QUIT; no mail data.
     #[must_use]
     pub fn preflight(&self) -> Self {
         let start = self.ops.iter().position(|op| matches!(op, Op::TransactionStart { .. }));
         let (before, inside) = self.ops.split_at(start.unwrap_or(self.ops.len()));
-        let hello = |op: &&Op| matches!(op, Op::Command(command) if matches!(command.verb, Verb::Ehlo | Verb::Helo | Verb::Starttls));
+        let hello = |op: &&Op| match op {
+            Op::Command(command) => {
+                matches!(command.verb, Verb::Ehlo | Verb::Helo | Verb::Starttls)
+            }
+            Op::Auth(_) => true,
+            _ => false,
+        };
         let mut ops: Vec<Op> = before.iter().filter(hello).cloned().collect();
         if start.is_some() {
             let start = index(ops.len());

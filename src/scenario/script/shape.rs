@@ -42,6 +42,7 @@ impl Script {
                 Op::Pause(_) | Op::Await { .. } | Op::Drop | Op::Abort if in_group => {
                     return Err("a wait or an end of the session in a group");
                 }
+                Op::Auth(_) if in_group => return Err("a login in a group"),
                 Op::Data(_)
                     if in_group && !matches!(self.ops.get(index + 1), Some(Op::GroupEnd)) =>
                 {

@@ -1,5 +1,6 @@
 //! Scripts as text, and what becomes of them as text.
 
+mod auth;
 mod faults;
 mod groups;
 mod properties;
@@ -118,7 +119,7 @@ fn dump_expect(expect: &Expect) -> String {
 #[test]
 fn the_default_script() {
     let mut steps = StepNames::default();
-    let script = default_script(&mut steps);
+    let script = default_script(&mut steps, None);
     assert_eq!((script.name.as_str(), script.weight), ("default", 1));
     assert_eq!(steps, StepNames::default());
     expect![[r#"

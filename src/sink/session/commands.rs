@@ -17,6 +17,7 @@ impl SinkSession {
         }
         match verb {
             SinkVerb::Ehlo | SinkVerb::Helo => self.hello(verb, argument, out),
+            SinkVerb::Auth => self.auth(argument, out),
             SinkVerb::Mail => self.mail(argument, out),
             SinkVerb::Rcpt => self.rcpt(argument, out),
             SinkVerb::Data => self.data(argument, out),
@@ -65,7 +66,11 @@ impl SinkSession {
             SinkVerb::Ehlo if self.encrypted => service.repertoire.ehlo_under_tls(),
             _ => service.repertoire.hello(verb, self.offers_tls()),
         };
-        if self.accept(verb, own, out) {
+        let announced = match (&service.logins, verb) {
+            (Some(logins), SinkVerb::Ehlo) => logins.announce(own, &self.bindings).into(),
+            _ => std::borrow::Cow::Borrowed(own),
+        };
+        if self.accept(verb, &announced, out) {
             self.greeted = Greeted::Yes;
             // RFC 5321 section 4.1.4: EHLO clears like RSET.
             self.reset();
@@ -75,6 +80,9 @@ impl SinkSession {
     fn mail(&mut self, argument: &[u8], out: &mut Vec<u8>) {
         if self.greeted != Greeted::Yes {
             return self.fault(HELLO_FIRST, out);
+        }
+        if self.lacks_login() {
+            return self.fault(LOGIN_FIRST, out);
         }
         if self.transaction != Transaction::None {
             return self.fault(NESTED_MAIL, out);
@@ -176,7 +184,7 @@ impl SinkSession {
 
     /// Gives the reply of a rule or else `own`; returns its first digit. A rule stands in for what the sink says to a
     /// command that it would take; a faulty one, or one out of turn, is told so as ever.
-    fn answer(&mut self, verb: SinkVerb, own: &[u8], out: &mut Vec<u8>) -> u8 {
+    pub(super) fn answer(&mut self, verb: SinkVerb, own: &[u8], out: &mut Vec<u8>) -> u8 {
         let reply = self.service.repertoire.fixed_reply(verb).unwrap_or(own);
         self.say(reply, out);
         let digit = reply[0];
@@ -239,6 +247,7 @@ pub(super) fn split_command(line: &[u8], protocol: Protocol) -> (SinkVerb, &[u8]
         // RFC 2033 section 4.1: LHLO instead of both, never beside them.
         b"lhlo" if lmtp => SinkVerb::Ehlo,
         b"ehlo" | b"helo" if lmtp => SinkVerb::Unknown,
+        b"auth" => SinkVerb::Auth,
         b"mail" => SinkVerb::Mail,
         b"rcpt" => SinkVerb::Rcpt,
         b"data" => SinkVerb::Data,

@@ -7,6 +7,7 @@ use super::*;
 use crate::behavior::{Action, Rule};
 use crate::clock;
 
+mod auth;
 mod extensions;
 mod identity;
 mod limits;

@@ -7,6 +7,7 @@
 //! C: EHLO                   a line from the client, which has to start so (in any case)
 //! C: .                      mail data up to its end
 //! raw 250 \x01\r\n          bytes as they are, with the escapes \r \n \xNN
+//! scram r=Nx,s=QUJD,i=1   a challenge of a login, with the client's nonce for N (RFC 5802)
 //! drip 250 slowly           a line to the client, byte by byte
 //! lines 200 250 text        a reply of so many lines
 //! long 100000 250 x         a reply line of at least so many bytes
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use smtpbench::smtp::sasl;
 use socket2::SockRef;
 
 /// Connections at once; a client that opens more is out of control, and is closed on.
@@ -127,6 +129,7 @@ enum Step {
     Say(Vec<u8>),
     Drip(Vec<u8>),
     Hear(String),
+    Scram(String),
     Data,
     Messages(usize),
     Serve,
@@ -149,6 +152,7 @@ impl Step {
             "C:" => Self::Hear(rest.to_ascii_uppercase()),
             "raw" => Self::Say(unescape(rest)),
             "drip" => Self::Drip(format!("{rest}\r\n").into_bytes()),
+            "scram" => Self::Scram(rest.to_owned()),
             "lines" => {
                 let (count, rest) = counted();
                 let (code, text) = rest.split_once(' ').unwrap();
@@ -194,6 +198,10 @@ struct Connection<'a> {
     shared: &'a Shared,
     /// What came and was not used yet.
     input: Vec<u8>,
+    /// The last line that the script heard.
+    heard: Vec<u8>,
+    /// The nonce of a SCRAM login.
+    nonce: String,
 }
 
 impl<'a> Connection<'a> {
@@ -201,7 +209,8 @@ impl<'a> Connection<'a> {
         stream.set_read_timeout(Some(POLL))?;
         stream.set_write_timeout(Some(Duration::from_secs(5)))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, shared, input: Vec::new() })
+        let (input, heard, nonce) = (Vec::new(), Vec::new(), String::new());
+        Ok(Self { stream, shared, input, heard, nonce })
     }
 
     fn play(&mut self, steps: &[Step]) -> io::Result<()> {
@@ -222,10 +231,21 @@ impl<'a> Connection<'a> {
                     }
                 }
                 Step::Hear(want) => {
-                    let line = self.take(b"\n")?.to_ascii_uppercase();
-                    if !line.starts_with(want.as_bytes()) {
+                    self.heard = self.take(b"\n")?;
+                    if !self.heard.to_ascii_uppercase().starts_with(want.as_bytes()) {
                         return Err(io::Error::other("another command was due"));
                     }
+                }
+                Step::Scram(text) => {
+                    let message = self.heard.trim_ascii_end().rsplit(|byte| *byte == b' ').next();
+                    let message = message.and_then(sasl::decode).unwrap_or_default();
+                    if let Some((_, nonce)) = String::from_utf8_lossy(&message).split_once(",r=")
+                        && message.starts_with(b"n,")
+                    {
+                        nonce.clone_into(&mut self.nonce);
+                    }
+                    let challenge = sasl::encode(text.replace('N', &self.nonce).as_bytes());
+                    self.stream.write_all(format!("334 {challenge}\r\n").as_bytes())?;
                 }
                 Step::Data => drop(self.take(b"\r\n.\r\n")?),
                 Step::Messages(count) => self.serve(Some(*count))?,

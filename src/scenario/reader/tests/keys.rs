@@ -27,6 +27,10 @@ client_key = "users.csv"
 min_version = "1.2"
 max_version = "1.3"
 resumption = true
+auth = "scram-sha-256"
+user = "{{users.name}}"
+password = "{{users.name}}"
+initial_response = false
 [load]
 sessions = 2
 for = "10s"
@@ -94,6 +98,7 @@ max_recipients = 100
 max_domains = 1
 "#,
     r#"
+target = { url = "embedded:", user = "tim", password_file = "secret" }
 load = { sessions = 1, for = "1s" }
 extensions = { hold_until = "2030-01-31T12:00:00Z" }
 timeouts = { scale = "10%" }
@@ -110,6 +115,7 @@ recipients = { csv = "users.csv", column = "name" }
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("users.csv"), "name\na@b.test\nb@b.test\n").unwrap();
+    std::fs::write(folder.path().join("secret"), "tanstaaf\n").unwrap();
     std::fs::create_dir(folder.path().join("mails")).unwrap();
     std::fs::write(folder.path().join("mails/a.eml"), "From: a\n\n.x").unwrap();
     folder
@@ -177,7 +183,7 @@ fn a_misspelt_key_has_the_nearest_one_as_hint() {
 fn a_key_that_resembles_none_has_the_known_ones_as_hint() {
     hint(
         &format!("{LOAD}[target]\nurl = \"embedded:\"\nzzz = 1"),
-        "known here: url, tls, tls_share, ca, server_name, verify, client_cert, client_key, min_version, max_version, resumption",
+        "known here: url, tls, tls_share, ca, server_name, verify, client_cert, client_key, min_version, max_version, resumption, auth, user, password, password_file, initial_response",
     );
 }
 

@@ -3,6 +3,7 @@
 mod extensions;
 mod files;
 mod keys;
+mod login;
 mod parts;
 mod places;
 mod variables;

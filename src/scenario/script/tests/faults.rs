@@ -17,7 +17,7 @@ fn control_words_are_spelled_out() {
             "wait": unknown control word `wait` (control words: hello, transaction, repeat, pipeline, end, pause, drop, abort, send, expect; commands begin with an upper-case verb)
             "end": `end` closes nothing (take it out)
             "send\"x\"": unknown control word `send"x"` (control words: hello, transaction, repeat, pipeline, end, pause, drop, abort, send, expect; commands begin with an upper-case verb)
-            "AUTH": AUTH is not supported by this version (take the line out)
+            "AUTH": AUTH without user and password (write user and password under [target], or behind the mechanism: AUTH plain {{users.name}} {{users.password}})
         "#]],
     );
 }
