@@ -20,9 +20,11 @@ mod root;
 mod smtp_sink;
 #[path = "../it/support/table.rs"]
 mod table;
+mod ways;
 
 mod accounting;
 mod bytes;
 mod extensions;
 mod harness;
 mod lmtp;
+mod submission;
