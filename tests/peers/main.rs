@@ -24,6 +24,7 @@ mod ways;
 
 mod accounting;
 mod bytes;
+mod exim;
 mod extensions;
 mod harness;
 mod lmtp;
