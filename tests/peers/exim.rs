@@ -17,7 +17,8 @@ const LOG_LIMIT: Duration = Duration::from_secs(60);
 
 const CONFIGURATION: &str = "\
 primary_hostname = peer.test
-daemon_smtp_ports = <; 127.0.0.1:{clear} ; 127.0.0.1:{implicit}
+daemon_smtp_ports = {clear} : {implicit}
+keep_environment =
 local_interfaces = <; 127.0.0.1.{clear} ; 127.0.0.1.{implicit}
 tls_on_connect_ports = {implicit}
 tls_advertise_hosts = *
@@ -140,6 +141,7 @@ const OFFERS: &[&str] = &[
     "PIPELINING",
     "PRDR",
     "SIZE 104857600",
+    "SMTPUTF8",
     "STARTTLS",
 ];
 

@@ -11,6 +11,7 @@
 
 mod aiosmtpd;
 mod dovecot;
+mod opensmtpd;
 mod postfix;
 mod postfix_via;
 mod probe;

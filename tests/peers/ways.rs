@@ -164,6 +164,8 @@ pub(crate) fn offers(address: SocketAddr, way: Way, authority: &str) -> Vec<Vec<
             offers.last_mut().unwrap().push(reply[1..].to_owned());
         }
     }
+    let wanted = if way.tls == Tls::Starttls { 2 } else { 1 };
+    assert_eq!(offers.len(), wanted, "{finished}");
     for offer in &mut offers {
         assert!(!offer.is_empty(), "{finished}");
         offer.remove(0);
