@@ -38,6 +38,8 @@ fn plan(address: SocketAddr, pipelining: bool) -> Arc<Plan> {
     let target = Target {
         name: "target".into(),
         url: TargetUrl::Embedded,
+        security: Default::default(),
+        login: None,
         addresses: vec![Address::Tcp(address)],
     };
     let identity = RunIdentity { run_id: "0".repeat(16), seed: 1 };

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::render::RunIdentity;
-use crate::scenario::security::TlsUse;
+use crate::scenario::login::Login;
+use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Scenario};
 use crate::schedule::{self, Stage};
@@ -36,12 +37,16 @@ pub struct Plan {
 }
 
 /// A target with its addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Its name in result files: `target` where the scenario gives none.
     pub name: String,
     /// As written.
     pub url: TargetUrl,
+    /// TLS to it.
+    pub security: Security,
+    /// How sessions log in there; `None` where it has no user.
+    pub login: Option<Login>,
     /// Where connections go, in turn; at least one.
     pub addresses: Vec<Address>,
 }
@@ -108,8 +113,7 @@ impl Plan {
     /// When sessions go over to TLS.
     #[must_use]
     pub fn tls_use(&self) -> TlsUse {
-        let security = &self.scenario.security;
-        self.targets.first().map_or(security.tls, |target| security.tls_use(&target.url))
+        self.targets.first().map_or(TlsUse::None, |target| target.security.tls_use(&target.url))
     }
 
     /// Whether what is sent to the target cannot leave this machine.

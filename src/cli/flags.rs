@@ -15,15 +15,16 @@ use crate::scenario::fault::{Fault, Place};
 use crate::scenario::login::Method;
 use crate::scenario::security::TlsUse;
 use crate::scenario::target::TargetUrl;
-use crate::scenario::{self, Bound, Overrides, Scenario, Source};
+use crate::scenario::{self, Bound, Overrides, Scenario, Source, TargetChoice};
 use crate::units;
 
 /// What is sent, and where to.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct LoadFlags {
-    /// Where the mail goes: smtp:// or smtps://host:port, lmtp://host:port, smtp+unix:///path, lmtp+unix:///path or embedded:
-    #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetUrl::parse)]
-    pub(super) target: Option<TargetUrl>,
+    /// Where the mail goes: smtp:// or smtps://host:port, lmtp://host:port, mx://domain, smtp+unix:///path,
+    /// lmtp+unix:///path or embedded:; or NAME of the scenario's [targets.NAME], or NAME=URL to send it elsewhere
+    #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetChoice::parse)]
+    pub(super) target: Option<TargetChoice>,
     /// Confirms that the target is yours: exactly its host (for any that is not on this machine)
     #[arg(long = "i-own", value_name = "HOST")]
     pub(super) owned: Vec<String>,
@@ -162,7 +163,7 @@ impl LoadFlags {
         let result = match path {
             Some(path) => Source::open(path).and_then(|source| scenario::read(&source, &overrides)),
             None => {
-                overrides.target.get_or_insert(TargetUrl::Embedded);
+                overrides.target.get_or_insert(TargetChoice::Url(TargetUrl::Embedded));
                 Scenario::quick(&overrides)
             }
         };

@@ -10,10 +10,11 @@ use crate::net::connect::check_source;
 use crate::net::resolve::{self, Family};
 use crate::net::tls::{TlsClient, TlsIdentity, TlsServer};
 use crate::plan::{Address, Target};
-use crate::scenario::Scenario;
-use crate::scenario::security::{PemFile, TlsUse};
+use crate::scenario::login::Login;
+use crate::scenario::security::{PemFile, Security, TlsUse};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::via::Carrier;
+use crate::scenario::{Scenario, TargetSpec};
 use crate::sink::logins::Logins;
 use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
@@ -29,20 +30,15 @@ pub(super) struct Aim {
 ///
 /// # Errors
 /// When there is none, it cannot be resolved, or the guard refuses it.
-pub(super) fn aim(scenario: &mut Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
-    let url = scenario.target.clone().ok_or_else(|| {
-        Stop::new(
-            Exit::Scenario,
-            "the scenario has no target\nname one with --target smtp://host:port, or `url` under [target]",
-        )
-    })?;
+pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
+    let TargetSpec { name, url, mut security, login } = one_target(scenario)?.clone();
     let mut addresses = resolve::resolve(&url, flags.family()).map_err(|error| {
         Stop::new(Exit::Unreachable, format!("the host of {url} cannot be resolved: {error}"))
     })?;
     guard::admit(&url, &addresses, &flags.owned)?;
-    check_login(scenario, &url, &addresses)?;
+    check_login(scenario, &url, &security, &addresses)?;
     let sink = match url {
-        TargetUrl::Embedded => Some(embedded(scenario)?),
+        TargetUrl::Embedded => Some(embedded(scenario, &mut security, login.as_ref())?),
         _ => None,
     };
     if let Some(sink) = &sink {
@@ -57,8 +53,25 @@ pub(super) fn aim(scenario: &mut Scenario, flags: &LoadFlags) -> Result<Aim, Sto
         return Err(Stop::new(Exit::Unreachable, format!("the host of {url} has no {family}")));
     }
     check_sources(&scenario.sources, &mut addresses)?;
-    TlsClient::new(&scenario.security, &url).map_err(|error| Stop::new(Exit::Scenario, error))?;
-    Ok(Aim { target: Target { name: "target".to_owned(), url, addresses }, sink })
+    TlsClient::new(&security, &url).map_err(|error| Stop::new(Exit::Scenario, error))?;
+    Ok(Aim { target: Target { name, url, security, login, addresses }, sink })
+}
+
+/// The one target of a run.
+fn one_target(scenario: &Scenario) -> Result<&TargetSpec, Stop> {
+    scenario.target().ok_or_else(|| {
+        let names: Vec<&str> = scenario.targets.iter().map(|target| &*target.name).collect();
+        let message = match names.as_slice() {
+            [] => "the scenario has no target\n\
+                   name one with --target smtp://host:port, or `url` under [target]"
+                .to_owned(),
+            names => {
+                let names = names.join(", ");
+                format!("the scenario has several targets\nname one of them with --target: {names}")
+            }
+        };
+        Stop::new(Exit::Scenario, message)
+    })
 }
 
 /// Holds source addresses against this machine, and drops target addresses that none of them can reach.
@@ -88,8 +101,12 @@ fn check_sources(sources: &[IpAddr], addresses: &mut Vec<Address>) -> Result<(),
 }
 
 /// The built-in sink, with TLS by a certificate of its own where the scenario asks for that.
-fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
-    let tls = match scenario.security.tls {
+fn embedded(
+    scenario: &Scenario,
+    security: &mut Security,
+    login: Option<&Login>,
+) -> Result<Sink, Stop> {
+    let tls = match security.tls {
         TlsUse::None => None,
         _ => {
             let bug = |error| Stop::new(Exit::Bug, error);
@@ -97,7 +114,7 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
             let server = TlsServer::new(&identity).map_err(bug)?;
             let bytes = identity.pem().as_bytes().to_vec();
             let path = "the built-in sink's certificate".into();
-            scenario.security.ca = Some(PemFile { path, bytes });
+            security.ca = Some(PemFile { path, bytes });
             Some(SinkTls { server, implicit: false })
         }
     };
@@ -109,7 +126,7 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
         trust: trust(scenario),
         threads: 1,
         tls,
-        logins: logins(scenario)?.map(Arc::new),
+        logins: logins(scenario, login)?.map(Arc::new),
     };
     Sink::start(options).map_err(|error| {
         Stop::new(
@@ -129,8 +146,8 @@ fn trust(scenario: &Scenario) -> Trust {
 }
 
 /// What the built-in sink has to know so that the sessions of `scenario` can log in.
-fn logins(scenario: &Scenario) -> Result<Option<Logins>, Stop> {
-    let Some(login) = &scenario.login else { return Ok(None) };
+fn logins(scenario: &Scenario, login: Option<&Login>) -> Result<Option<Logins>, Stop> {
+    let Some(login) = login else { return Ok(None) };
     let accounts = login.accounts(&scenario.tables).ok_or_else(|| {
         Stop::new(
             Exit::Scenario,
@@ -142,9 +159,13 @@ fn logins(scenario: &Scenario) -> Result<Option<Logins>, Stop> {
 }
 
 /// Refuses a login that would show the password to everybody on the way.
-fn check_login(scenario: &Scenario, url: &TargetUrl, addresses: &[Address]) -> Result<(), Stop> {
+fn check_login(
+    scenario: &Scenario,
+    url: &TargetUrl,
+    security: &Security,
+    addresses: &[Address],
+) -> Result<(), Stop> {
     // Where TLS is opportunistic, each session decides.
-    let security = &scenario.security;
     let clear = security.tls_use(url) == TlsUse::None || security.share < 1.0;
     match scenario.discloses() {
         Some(mechanism) if clear && !addresses.iter().all(Address::is_local) => Err(Stop::new(

@@ -106,7 +106,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         desk: RefCell::new(Desk::new(*started, recorder, Numbers::new(Arc::clone(numbers)))),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
         timers: Timers::new()?,
-        tls: TlsClient::new(&plan.scenario.security, &plan.targets[0].url)
+        tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
         draining: tokio::sync::Notify::new(),
     });

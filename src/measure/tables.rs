@@ -16,7 +16,7 @@ use crate::measure::tally::FailureTally;
 use crate::measure::tally::{FateCounts, MessageTally};
 use crate::measure::thresholds::{self, ThresholdRow};
 use crate::measure::validity::{self, CEILING, EndOfRun, RunState};
-use crate::plan::{Address, Plan};
+use crate::plan::{Address, Plan, Target};
 use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::scenario::target::TargetUrl;
@@ -395,7 +395,8 @@ fn notes(
     if !end.optimised {
         notes.push(Note::DebugBuild);
     }
-    if plan.tls_use() != TlsUse::None && !plan.scenario.security.verifies() {
+    let unverified = |target: &Target| !target.security.verifies();
+    if plan.tls_use() != TlsUse::None && plan.targets.iter().any(unverified) {
         notes.push(Note::CertificatesNotVerified);
     }
     for failure in collector.failures.values().flat_map(FailureTally::failures) {

@@ -47,9 +47,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         path: None,
         text: String::new(),
         seed: None,
-        target: None,
-        security: Default::default(),
-        login: None,
+        targets: Vec::new(),
         preflight: false,
         load: Load {
             sessions: 1,
@@ -83,6 +81,8 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
     let target = Target {
         name: "target".into(),
         url: TargetUrl::Embedded,
+        security: Default::default(),
+        login: None,
         addresses: vec![Address::Tcp(([127, 0, 0, 1], 25).into())],
     };
     Plan::new(scenario, target, RunIdentity { run_id: "0".repeat(16), seed: 1 }, 1)
