@@ -40,7 +40,7 @@ fn plan(address: SocketAddr, pipelining: bool) -> Arc<Plan> {
         url: TargetUrl::Embedded,
         security: Default::default(),
         login: None,
-        addresses: vec![Address::Tcp(address)],
+        addresses: vec![Address::Tcp(address).into()],
     };
     let identity = RunIdentity { run_id: "0".repeat(16), seed: 1 };
     Arc::new(Plan::new(scenario, target, identity, 1))

@@ -1,5 +1,6 @@
 //! Flags that describe a load: for `run` and `once`, put over the scenario's file or instead of it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,9 @@ pub(super) struct LoadFlags {
     /// Confirms that the target is yours: exactly its host (for any that is not on this machine)
     #[arg(long = "i-own", value_name = "HOST")]
     pub(super) owned: Vec<String>,
+    /// DNS server that resolves the target's names, instead of the system's: 127.0.0.1 or [::1]:5353
+    #[arg(long, value_name = "ADDR[:PORT]", env = "SMTPBENCH_DNS", value_parser = dns_server)]
+    pub(super) dns: Option<SocketAddr>,
     /// IPv4 addresses of the target only
     #[arg(long, short = '4', conflicts_with = "ipv6")]
     ipv4: bool,
@@ -102,6 +106,16 @@ fn some_time(text: &str) -> Result<Duration, String> {
         Ok(length) => Ok(length),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn dns_server(text: &str) -> Result<SocketAddr, &'static str> {
+    const DNS_PORT: u16 = 53;
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let server = match bare.parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, DNS_PORT),
+        Err(_) => text.parse().map_err(|_| "write an address: 127.0.0.1, ::1 or [::1]:5353")?,
+    };
+    if server.port() == 0 { Err("0 is not a port") } else { Ok(server) }
 }
 
 fn tls_use(text: &str) -> Result<TlsUse, &'static str> {

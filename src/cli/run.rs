@@ -108,7 +108,7 @@ fn before_the_load(plan: &Plan, args: &RunArgs, interrupts: &Interrupts) -> Resu
         .iter()
         .find(|kind| matches!(kind.content, Content::Files { mark: Mark::None, .. }));
     if let Some(kind) = unmarked
-        && !target.addresses.iter().all(crate::plan::Address::is_local)
+        && !target.addresses.iter().all(|one| one.address.is_local())
     {
         let name = &kind.name;
         return Err(Stop::new(

@@ -100,7 +100,7 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         transcript: Some(&transcript),
     };
     tokio::select! {
-        () = run.run(&plan.targets[0].addresses, 0) => {}
+        () = run.run(&plan.targets[0], 0) => {}
         failed = bench.timers.run() => failed?,
     }
     let dialogue = dialogue.into_inner();

@@ -70,7 +70,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             url,
             security: Default::default(),
             login: None,
-            addresses: vec![Address::Tcp("127.0.0.1:2525".parse().unwrap())],
+            addresses: vec![Address::Tcp("127.0.0.1:2525".parse().unwrap()).into()],
         }],
         identity: RunIdentity { run_id: "0123456789abcdef".to_owned(), seed: 42 },
         messages: None,

@@ -13,6 +13,7 @@ mod extensions;
 mod figures;
 mod hostile;
 mod liars;
+mod mx;
 mod targets;
 mod tidy;
 mod tls;

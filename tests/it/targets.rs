@@ -53,6 +53,35 @@ fn a_named_target_is_sent_elsewhere() {
 }
 
 #[test]
+fn one_family_of_the_built_in_sink() {
+    for (flag, address) in [("-4", "connected to 127.0.0.1:"), ("-6", "connected to [::1]:")] {
+        Smtpbench::new(&["once", "--target", "embedded:", flag])
+            .run()
+            .code(&[0])
+            .stdout_has(address);
+    }
+}
+
+#[test]
+fn a_unix_socket_has_neither_family_nor_source() {
+    let target = ["once", "--target", "smtp+unix:///nowhere"];
+    for flag in ["-4", "-6"] {
+        Smtpbench::new(&target).arg(flag).run().code(&[64]).stderr_has("is a UNIX socket");
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("source.toml");
+    let load = "[load]\nsessions = 1\nfor = \"1s\"\n";
+    fs::write(&path, format!("{load}[client]\nsource = [\"127.0.0.2\"]\n")).unwrap();
+    let finished = Smtpbench::new(&target).arg(&path).run().code(&[65]);
+    finished.stderr_has("smtp+unix:///nowhere is a UNIX socket").stderr_has("take `source` out");
+    let other =
+        Smtpbench::new(&["once", "--target", "smtp://[::1]:9"]).arg(&path).run().code(&[65]);
+    other
+        .stderr_has("has IPv6 addresses only ([::1]:9)")
+        .stderr_has("IPv6 addresses of this machine");
+}
+
+#[test]
 fn several_targets_and_none_picked() {
     let (first, second) = (Peer::good(), Peer::good());
     let (_folder, path) = scenario(&first, &second);

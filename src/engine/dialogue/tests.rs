@@ -83,7 +83,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         url: TargetUrl::Embedded,
         security: Default::default(),
         login: None,
-        addresses: vec![Address::Tcp(([127, 0, 0, 1], 25).into())],
+        addresses: vec![Address::Tcp(([127, 0, 0, 1], 25).into()).into()],
     };
     Plan::new(scenario, target, RunIdentity { run_id: "0".repeat(16), seed: 1 }, 1)
 }

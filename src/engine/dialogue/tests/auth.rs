@@ -177,7 +177,7 @@ fn best_is_the_strongest_that_is_offered_and_safe() {
     fn check(offered: &str, security: SessionSecurity, local: bool, want: &str) {
         let mut plan = login_plan(Method::Best, SHORT);
         if !local {
-            plan.targets[0].addresses = vec![Address::Tcp(([192, 0, 2, 1], 25).into())];
+            plan.targets[0].addresses = vec![Address::Tcp(([192, 0, 2, 1], 25).into()).into()];
         }
         let answer = server(offered, &security.bindings);
         let (sent, summary, _) = converse(&plan, security, answer);
