@@ -38,7 +38,9 @@ fn plan(address: SocketAddr, pipelining: bool) -> Arc<Plan> {
     let target = Target {
         name: "target".into(),
         url: TargetUrl::Embedded,
-        addresses: vec![Address::Tcp(address)],
+        security: Default::default(),
+        login: None,
+        addresses: vec![Address::Tcp(address).into()],
     };
     let identity = RunIdentity { run_id: "0".repeat(16), seed: 1 };
     Arc::new(Plan::new(scenario, target, identity, 1))

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::render::RunIdentity;
-use crate::scenario::security::TlsUse;
+use crate::message::seed::{Purpose, choice, uniform};
+use crate::scenario::login::Login;
+use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Bound, Scenario};
 use crate::schedule::{self, Stage};
@@ -36,14 +38,74 @@ pub struct Plan {
 }
 
 /// A target with its addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Its name in result files: `target` where the scenario gives none.
     pub name: String,
     /// As written.
     pub url: TargetUrl,
-    /// Where connections go, in turn; at least one.
-    pub addresses: Vec<Address>,
+    /// TLS to it.
+    pub security: Security,
+    /// How sessions log in there; `None` where it has no user.
+    pub login: Option<Login>,
+    /// Where connections go, by preference; at least one.
+    pub addresses: Vec<Destination>,
+}
+
+/// One of a target's addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Where a connection goes.
+    pub address: Address,
+    /// The MX host whose address it is; `None` where the URL itself names the host.
+    pub host: Option<String>,
+    /// That host's preference: the lowest comes first, and equal ones take turns (RFC 5321 section 5.1).
+    pub preference: u16,
+}
+
+impl From<Address> for Destination {
+    fn from(address: Address) -> Self {
+        Self { address, host: None, preference: 0 }
+    }
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.host {
+            Some(host) => write!(f, "{host} ({})", self.address),
+            None => self.address.fmt(f),
+        }
+    }
+}
+
+impl Target {
+    /// The addresses as connection number `turn` tries them: by preference, and among equal ones each first in its
+    /// turn. Each is an index, with how often that address was first before.
+    pub fn attempts(&self, turn: usize) -> impl Iterator<Item = (usize, usize)> {
+        let mut behind = 0;
+        self.addresses.chunk_by(|a, b| a.preference == b.preference).flat_map(move |equal| {
+            let (start, count) = (behind, equal.len());
+            behind += count;
+            (turn..turn + count).map(move |turn| (start + turn % count, turn / count))
+        })
+    }
+
+    /// Puts MX hosts of equal preference in a random order, so that several clients spread their load (RFC 5321
+    /// section 5.1).
+    fn shuffle(&mut self, seed: u64) {
+        let mut number = 0;
+        for equal in self.addresses.chunk_by_mut(|a, b| a.preference == b.preference) {
+            if equal[0].host.is_none() {
+                continue;
+            }
+            for last in (1..equal.len()).rev() {
+                let rng = choice(seed, Purpose::Address, number, 0);
+                number += 1;
+                let drawn = usize::try_from(uniform(0..=last as u64, rng)).unwrap_or(last);
+                equal.swap(last, drawn);
+            }
+        }
+    }
 }
 
 /// Where a connection goes.
@@ -78,7 +140,13 @@ impl std::fmt::Display for Address {
 impl Plan {
     /// Resolves `scenario` against `target`.
     #[must_use]
-    pub fn new(scenario: Scenario, target: Target, identity: RunIdentity, cores: usize) -> Self {
+    pub fn new(
+        scenario: Scenario,
+        mut target: Target,
+        identity: RunIdentity,
+        cores: usize,
+    ) -> Self {
+        target.shuffle(identity.seed);
         let load = &scenario.load;
         let sessions = usize::try_from(load.sessions).unwrap_or(usize::MAX);
         let stages = schedule::closed_stages(load.warmup, load.length);
@@ -108,15 +176,15 @@ impl Plan {
     /// When sessions go over to TLS.
     #[must_use]
     pub fn tls_use(&self) -> TlsUse {
-        let security = &self.scenario.security;
-        self.targets.first().map_or(security.tls, |target| security.tls_use(&target.url))
+        self.targets.first().map_or(TlsUse::None, |target| target.security.tls_use(&target.url))
     }
 
     /// Whether what is sent to the target cannot leave this machine.
     #[must_use]
     pub fn stays_here(&self) -> bool {
         let local = |target: &Target| {
-            !target.addresses.is_empty() && target.addresses.iter().all(Address::is_local)
+            !target.addresses.is_empty()
+                && target.addresses.iter().all(|one| one.address.is_local())
         };
         self.targets.first().is_some_and(local)
     }
@@ -149,6 +217,51 @@ fn interval(length: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A target of MX hosts with these preferences; the ports say which is which.
+    fn target(preferences: &[u16]) -> Target {
+        let host = |(port, preference): (u16, &u16)| Destination {
+            address: Address::Tcp(([127, 0, 0, 1], port).into()),
+            host: Some(format!("mx{port}.test")),
+            preference: *preference,
+        };
+        Target {
+            name: "target".into(),
+            url: TargetUrl::Embedded,
+            security: Security::default(),
+            login: None,
+            addresses: (0..).zip(preferences).map(host).collect(),
+        }
+    }
+
+    #[test]
+    fn addresses_are_tried_by_preference_and_equal_ones_take_turns() {
+        let target = target(&[5, 5, 10, 20, 20, 20]);
+        let order = |turn| target.attempts(turn).map(|(index, _)| index).collect::<Vec<_>>();
+        assert_eq!(order(0), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(order(1), [1, 0, 2, 4, 5, 3]);
+        assert_eq!(order(8), [0, 1, 2, 5, 3, 4]);
+        // What takes turns over source addresses: how often this address was first.
+        assert_eq!(target.attempts(7).collect::<Vec<_>>()[0], (1, 3));
+    }
+
+    #[test]
+    fn equal_hosts_are_shuffled_by_the_seed_and_others_stay() {
+        let shuffled = |seed| {
+            let mut target = target(&[5, 10, 10, 10, 10, 10, 20]);
+            target.shuffle(seed);
+            target.addresses
+        };
+        assert_eq!(shuffled(1), shuffled(1));
+        assert!((2..9).any(|seed| shuffled(seed) != shuffled(1)));
+        for seed in 0..9 {
+            let addresses = shuffled(seed);
+            assert!(addresses.is_sorted_by_key(|one| one.preference), "{addresses:?}");
+            let mut sorted = addresses.clone();
+            sorted.sort_by_key(|one| one.host.clone());
+            assert_eq!(sorted, target(&[5, 10, 10, 10, 10, 10, 20]).addresses);
+        }
+    }
 
     #[test]
     fn intervals_are_whole_seconds_and_about_600() {

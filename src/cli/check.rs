@@ -8,7 +8,7 @@ use super::exit::{Exit, Stop};
 use super::flags::{self, LoadFlags};
 use super::print;
 use crate::net::tls::TlsClient;
-use crate::scenario::schema;
+use crate::scenario::{TargetSpec, schema};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -23,9 +23,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Stop> {
     for path in &args.scenarios {
         match LoadFlags::default().scenario(Some(path)) {
             Ok(scenario) => {
-                if let Some(url) = &scenario.target
-                    && let Err(error) = TlsClient::new(&scenario.security, url)
-                {
+                let tls = |target: &TargetSpec| TlsClient::new(&target.security, &target.url).err();
+                if let Some(error) = scenario.targets.iter().find_map(tls) {
                     super::say(&format!("{}: {error}", path.display()));
                     exit = exit.or(Exit::Scenario);
                     continue;

@@ -1,5 +1,6 @@
 //! Flags that describe a load: for `run` and `once`, put over the scenario's file or instead of it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -15,18 +16,22 @@ use crate::scenario::fault::{Fault, Place};
 use crate::scenario::login::Method;
 use crate::scenario::security::TlsUse;
 use crate::scenario::target::TargetUrl;
-use crate::scenario::{self, Bound, Overrides, Scenario, Source};
+use crate::scenario::{self, Bound, Overrides, Scenario, Source, TargetChoice};
 use crate::units;
 
 /// What is sent, and where to.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct LoadFlags {
-    /// Where the mail goes: smtp:// or smtps://host:port, lmtp://host:port, smtp+unix:///path, lmtp+unix:///path or embedded:
-    #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetUrl::parse)]
-    pub(super) target: Option<TargetUrl>,
+    /// Where the mail goes: smtp:// or smtps://host:port, lmtp://host:port, mx://domain, smtp+unix:///path,
+    /// lmtp+unix:///path or embedded:; or NAME of the scenario's [targets.NAME], or NAME=URL to send it elsewhere
+    #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetChoice::parse)]
+    pub(super) target: Option<TargetChoice>,
     /// Confirms that the target is yours: exactly its host (for any that is not on this machine)
     #[arg(long = "i-own", value_name = "HOST")]
     pub(super) owned: Vec<String>,
+    /// DNS server that resolves the target's names, instead of the system's: 127.0.0.1 or [::1]:5353
+    #[arg(long, value_name = "ADDR[:PORT]", env = "SMTPBENCH_DNS", value_parser = dns_server)]
+    pub(super) dns: Option<SocketAddr>,
     /// IPv4 addresses of the target only
     #[arg(long, short = '4', conflicts_with = "ipv6")]
     ipv4: bool,
@@ -103,6 +108,16 @@ fn some_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn dns_server(text: &str) -> Result<SocketAddr, &'static str> {
+    const DNS_PORT: u16 = 53;
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let server = match bare.parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, DNS_PORT),
+        Err(_) => text.parse().map_err(|_| "write an address: 127.0.0.1, ::1 or [::1]:5353")?,
+    };
+    if server.port() == 0 { Err("0 is not a port") } else { Ok(server) }
+}
+
 fn tls_use(text: &str) -> Result<TlsUse, &'static str> {
     [TlsUse::None, TlsUse::Starttls, TlsUse::Opportunistic]
         .into_iter()
@@ -162,7 +177,7 @@ impl LoadFlags {
         let result = match path {
             Some(path) => Source::open(path).and_then(|source| scenario::read(&source, &overrides)),
             None => {
-                overrides.target.get_or_insert(TargetUrl::Embedded);
+                overrides.target.get_or_insert(TargetChoice::Url(TargetUrl::Embedded));
                 Scenario::quick(&overrides)
             }
         };

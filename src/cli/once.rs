@@ -43,10 +43,10 @@ pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
         };
         scenario.scripts.swap(0, index);
     }
-    if scenario.target == Some(TargetUrl::Embedded) {
+    if scenario.target().is_some_and(|target| target.url == TargetUrl::Embedded) {
         say("target embedded: this talks to smtpbench's own sink, not to a server");
     }
-    let aim = aim(&mut scenario, &args.load)?;
+    let aim = aim(&scenario, &args.load)?;
     let identity = args.load.identity(&scenario);
     let plan = Plan::new(scenario, aim.target, identity, 1);
     let interrupts = Interrupts::watch()?;

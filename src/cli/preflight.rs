@@ -133,7 +133,7 @@ fn hint(plan: &Plan, single: &Single) -> &'static str {
 fn with_script(plan: &Plan, script: Script) -> Plan {
     let mut plan = plan.clone();
     plan.scenario.scripts = vec![script];
-    plan.scenario.security.share = 1.0;
+    plan.targets.iter_mut().for_each(|target| target.security.share = 1.0);
     plan
 }
 

@@ -52,9 +52,9 @@ pub(super) struct RunArgs {
 
 /// Runs a scenario and reports.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
-    let mut scenario = args.load.scenario(args.scenario.as_deref())?;
+    let scenario = args.load.scenario(args.scenario.as_deref())?;
     announce(&scenario);
-    let aim = aim(&mut scenario, &args.load)?;
+    let aim = aim(&scenario, &args.load)?;
     let mut folder = folder(args, &scenario)?;
     let interrupts = Interrupts::watch()?;
     let identity = args.load.identity(&scenario);
@@ -77,7 +77,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
 
 /// Says what is worth knowing before anything happens.
 fn announce(scenario: &Scenario) {
-    if scenario.target == Some(TargetUrl::Embedded) {
+    if scenario.target().is_some_and(|target| target.url == TargetUrl::Embedded) {
         say(
             "target embedded: this measures smtpbench itself on this machine, against its built-in sink, not a server",
         );
@@ -108,7 +108,7 @@ fn before_the_load(plan: &Plan, args: &RunArgs, interrupts: &Interrupts) -> Resu
         .iter()
         .find(|kind| matches!(kind.content, Content::Files { mark: Mark::None, .. }));
     if let Some(kind) = unmarked
-        && !target.addresses.iter().all(crate::plan::Address::is_local)
+        && !target.addresses.iter().all(|one| one.address.is_local())
     {
         let name = &kind.name;
         return Err(Stop::new(

@@ -1,19 +1,20 @@
 //! From the target that was asked for to addresses, with the built-in sink started where that is it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
-use super::guard;
+use super::{guard, say};
 use crate::net::connect::check_source;
-use crate::net::resolve::{self, Family};
+use crate::net::resolve::{self, Family, Resolved};
 use crate::net::tls::{TlsClient, TlsIdentity, TlsServer};
-use crate::plan::{Address, Target};
-use crate::scenario::Scenario;
-use crate::scenario::security::{PemFile, TlsUse};
+use crate::plan::{Address, Destination, Target};
+use crate::scenario::login::Login;
+use crate::scenario::security::{PemFile, Security, TlsUse};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::via::Carrier;
+use crate::scenario::{Scenario, TargetSpec};
 use crate::sink::logins::Logins;
 use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
@@ -29,40 +30,56 @@ pub(super) struct Aim {
 ///
 /// # Errors
 /// When there is none, it cannot be resolved, or the guard refuses it.
-pub(super) fn aim(scenario: &mut Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
-    let url = scenario.target.clone().ok_or_else(|| {
-        Stop::new(
-            Exit::Scenario,
-            "the scenario has no target\nname one with --target smtp://host:port, or `url` under [target]",
-        )
-    })?;
-    let mut addresses = resolve::resolve(&url, flags.family()).map_err(|error| {
-        Stop::new(Exit::Unreachable, format!("the host of {url} cannot be resolved: {error}"))
-    })?;
+pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
+    let TargetSpec { name, url, mut security, login } = one_target(scenario)?.clone();
+    let family = flags.family();
+    if let (TargetUrl::Unix { .. }, Some(_)) = (&url, family) {
+        let message =
+            format!("{url} is a UNIX socket: it has no IPv4 and IPv6\nleave -4 or -6 out");
+        return Err(Stop::new(Exit::Usage, message));
+    }
+    let Resolved { mut addresses, remarks } = resolve::resolve(&url, family, flags.dns)
+        .map_err(|error| Stop::new(Exit::Unreachable, error.to_string()))?;
     guard::admit(&url, &addresses, &flags.owned)?;
-    check_login(scenario, &url, &addresses)?;
+    check_login(scenario, &url, &security, &addresses)?;
+    for remark in remarks {
+        say(&format!("note: {remark}"));
+    }
     let sink = match url {
-        TargetUrl::Embedded => Some(embedded(scenario)?),
+        TargetUrl::Embedded => Some(embedded(scenario, &mut security, login.as_ref(), family)?),
         _ => None,
     };
     if let Some(sink) = &sink {
-        addresses = sink.addresses().iter().map(address_of).collect();
+        addresses = sink.addresses().iter().map(|address| address_of(address).into()).collect();
     }
-    if addresses.is_empty() {
-        let family = match flags.family() {
-            None => "address",
-            Some(Family::V4) => "IPv4 address",
-            Some(Family::V6) => "IPv6 address",
+    check_sources(&scenario.sources, &url, &mut addresses)?;
+    TlsClient::new(&security, &url).map_err(|error| Stop::new(Exit::Scenario, error))?;
+    Ok(Aim { target: Target { name, url, security, login, addresses }, sink })
+}
+
+/// The one target of a run.
+fn one_target(scenario: &Scenario) -> Result<&TargetSpec, Stop> {
+    scenario.target().ok_or_else(|| {
+        let names: Vec<&str> = scenario.targets.iter().map(|target| &*target.name).collect();
+        let message = match names.as_slice() {
+            [] => "the scenario has no target\n\
+                   name one with --target smtp://host:port, or `url` under [target]"
+                .to_owned(),
+            names => {
+                let names = names.join(", ");
+                format!("the scenario has several targets\nname one of them with --target: {names}")
+            }
         };
-        return Err(Stop::new(Exit::Unreachable, format!("the host of {url} has no {family}")));
-    }
-    check_sources(&scenario.sources, &mut addresses)?;
-    TlsClient::new(&scenario.security, &url).map_err(|error| Stop::new(Exit::Scenario, error))?;
-    Ok(Aim { target: Target { name: "target".to_owned(), url, addresses }, sink })
+        Stop::new(Exit::Scenario, message)
+    })
 }
 
 /// Holds source addresses against this machine, and drops target addresses that none of them can reach.
-fn check_sources(sources: &[IpAddr], addresses: &mut Vec<Address>) -> Result<(), Stop> {
+fn check_sources(
+    sources: &[IpAddr],
+    url: &TargetUrl,
+    addresses: &mut Vec<Destination>,
+) -> Result<(), Stop> {
     let refuse = |message: String| Err(Stop::new(Exit::Scenario, message));
     for source in sources {
         if let Err(error) = check_source(*source) {
@@ -72,24 +89,39 @@ fn check_sources(sources: &[IpAddr], addresses: &mut Vec<Address>) -> Result<(),
             ));
         }
     }
-    let reaches = |address: &Address| match address {
+    if sources.is_empty() {
+        return Ok(());
+    }
+    if let TargetUrl::Unix { .. } = url {
+        return refuse(format!(
+            "{url} is a UNIX socket, and `source` under [client] is for TCP: such a connection has no address\n\
+             take `source` out, or name an smtp:// or lmtp:// target"
+        ));
+    }
+    let reaches = |one: &Destination| match &one.address {
         Address::Unix(_) => false,
         Address::Tcp(to) => sources.iter().any(|source| source.is_ipv4() == to.is_ipv4()),
     };
-    if !sources.is_empty() {
-        addresses.retain(reaches);
-        if addresses.is_empty() {
-            return refuse(
-                "the target has no address of the kind that `source` under [client] has".to_owned(),
-            );
-        }
+    let before = addresses.first().map(Destination::to_string).unwrap_or_default();
+    addresses.retain(reaches);
+    if addresses.is_empty() {
+        let (has, wants) = if sources[0].is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+        return refuse(format!(
+            "{url} has {wants} addresses only ({before}), and `source` under [client] has {has} addresses only\n\
+             write {wants} addresses of this machine into `source`"
+        ));
     }
     Ok(())
 }
 
 /// The built-in sink, with TLS by a certificate of its own where the scenario asks for that.
-fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
-    let tls = match scenario.security.tls {
+fn embedded(
+    scenario: &Scenario,
+    security: &mut Security,
+    login: Option<&Login>,
+    family: Option<Family>,
+) -> Result<Sink, Stop> {
+    let tls = match security.tls {
         TlsUse::None => None,
         _ => {
             let bug = |error| Stop::new(Exit::Bug, error);
@@ -97,24 +129,28 @@ fn embedded(scenario: &mut Scenario) -> Result<Sink, Stop> {
             let server = TlsServer::new(&identity).map_err(bug)?;
             let bytes = identity.pem().as_bytes().to_vec();
             let path = "the built-in sink's certificate".into();
-            scenario.security.ca = Some(PemFile { path, bytes });
+            security.ca = Some(PemFile { path, bytes });
             Some(SinkTls { server, implicit: false })
         }
     };
+    let loopback: IpAddr = match family {
+        None | Some(Family::V4) => Ipv4Addr::LOCALHOST.into(),
+        Some(Family::V6) => Ipv6Addr::LOCALHOST.into(),
+    };
     let options = SinkOptions {
-        listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
+        listen: vec![ListenAddress::Tcp(SocketAddr::new(loopback, 0))],
         behavior: scenario.sink.clone(),
         protocol: Protocol::Smtp,
         hostname: "sink.test".to_owned(),
         trust: trust(scenario),
         threads: 1,
         tls,
-        logins: logins(scenario)?.map(Arc::new),
+        logins: logins(scenario, login)?.map(Arc::new),
     };
     Sink::start(options).map_err(|error| {
         Stop::new(
             Exit::Unreachable,
-            format!("the built-in sink cannot listen on loopback: {error}"),
+            format!("the built-in sink cannot listen on {loopback}: {error}"),
         )
     })
 }
@@ -129,8 +165,8 @@ fn trust(scenario: &Scenario) -> Trust {
 }
 
 /// What the built-in sink has to know so that the sessions of `scenario` can log in.
-fn logins(scenario: &Scenario) -> Result<Option<Logins>, Stop> {
-    let Some(login) = &scenario.login else { return Ok(None) };
+fn logins(scenario: &Scenario, login: Option<&Login>) -> Result<Option<Logins>, Stop> {
+    let Some(login) = login else { return Ok(None) };
     let accounts = login.accounts(&scenario.tables).ok_or_else(|| {
         Stop::new(
             Exit::Scenario,
@@ -142,18 +178,24 @@ fn logins(scenario: &Scenario) -> Result<Option<Logins>, Stop> {
 }
 
 /// Refuses a login that would show the password to everybody on the way.
-fn check_login(scenario: &Scenario, url: &TargetUrl, addresses: &[Address]) -> Result<(), Stop> {
+fn check_login(
+    scenario: &Scenario,
+    url: &TargetUrl,
+    security: &Security,
+    addresses: &[Destination],
+) -> Result<(), Stop> {
     // Where TLS is opportunistic, each session decides.
-    let security = &scenario.security;
     let clear = security.tls_use(url) == TlsUse::None || security.share < 1.0;
     match scenario.discloses() {
-        Some(mechanism) if clear && !addresses.iter().all(Address::is_local) => Err(Stop::new(
-            Exit::Scenario,
-            format!(
-                "{mechanism} without TLS sends the password in the clear, and {url} is outside this machine\n\
+        Some(mechanism) if clear && !addresses.iter().all(|one| one.address.is_local()) => {
+            Err(Stop::new(
+                Exit::Scenario,
+                format!(
+                    "{mechanism} without TLS sends the password in the clear, and {url} is outside this machine\n\
                  write tls = \"starttls\" for every session, auth = \"best\" or a SCRAM mechanism"
-            ),
-        )),
+                ),
+            ))
+        }
         _ => Ok(()),
     }
 }

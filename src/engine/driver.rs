@@ -21,7 +21,7 @@ use crate::measure::outcome::Failure;
 use crate::net::connect::{self, Stream};
 use crate::net::timers::Timers;
 use crate::net::tls::TlsClient;
-use crate::plan::{Address, Plan};
+use crate::plan::{Address, Destination, Plan, Target};
 use crate::scenario::step::StepId;
 
 /// Bytes that one read may take: larger than any reply that is not hostile.
@@ -84,10 +84,10 @@ pub struct SessionRun<'a> {
 }
 
 impl SessionRun<'_> {
-    /// Runs it to its end, against the first of `addresses` that takes a connection, beginning with number `first`.
-    /// What became of it is in the dialogue and in the recorder.
-    pub async fn run(&mut self, addresses: &[Address], first: usize) {
-        let Some(mut stream) = self.connect(addresses, first).await else { return };
+    /// Runs it to its end, as connection number `turn` to `target`: to the first of its addresses that takes a
+    /// connection. What became of it is in the dialogue and in the recorder.
+    pub async fn run(&mut self, target: &Target, turn: usize) {
+        let Some((destination, mut stream)) = self.connect(target, turn).await else { return };
         loop {
             let action = self.with_dialogue(|dialogue, plan, desk, now| {
                 desk.out.clear();
@@ -102,7 +102,7 @@ impl SessionRun<'_> {
                 Action::Read => self.read(&mut stream).await,
                 Action::Write(part) => self.write(&mut stream, part).await,
                 Action::Sleep(length) => self.sleep(&mut stream, length).await,
-                Action::Handshake => match self.secure(stream).await {
+                Action::Handshake => match self.secure(stream, destination).await {
                     Some(secured) => stream = secured,
                     None => return,
                 },
@@ -147,26 +147,31 @@ impl SessionRun<'_> {
         });
     }
 
-    async fn connect(&mut self, addresses: &[Address], first: usize) -> Option<Stream> {
+    async fn connect<'t>(
+        &mut self,
+        target: &'t Target,
+        turn: usize,
+    ) -> Option<(&'t Destination, Stream)> {
         let limit = self.bench.plan.scenario.timeouts.limit(StepId::CONNECT);
         self.with_dialogue(|dialogue, plan, desk, now| dialogue.start(plan, desk, now));
         let mut last = (Failure::Internal, "the target has no address".to_owned());
-        for turn in 0..addresses.len() {
-            let address = &addresses[(first + turn) % addresses.len()];
-            let source = self.bench.plan.source(address, (first + turn) / addresses.len());
+        for (index, turn) in target.attempts(turn) {
+            let destination = &target.addresses[index];
+            let address = &destination.address;
+            let source = self.bench.plan.source(address, turn);
             last = match tokio::time::timeout(limit, connect::connect(address, source)).await {
                 Ok(Ok(stream)) => {
-                    self.note(|| format!("connected to {address}"));
+                    self.note(|| format!("connected to {destination}"));
                     self.note_ends(&stream, address);
                     self.with_dialogue(|dialogue, plan, desk, now| {
                         dialogue.connected(plan, desk, now);
                     });
-                    return Some(stream);
+                    return Some((destination, stream));
                 }
                 Ok(Err(error)) => (connect::classify(&error), error.to_string()),
                 Err(_) => (Failure::TimedOut, String::new()),
             };
-            self.note(|| format!("no connection to {address}: {} {}", last.0.name(), last.1));
+            self.note(|| format!("no connection to {destination}: {} {}", last.0.name(), last.1));
             // A name often has an address that nobody listens on, such as ::1 beside 127.0.0.1.
             if !matches!(last.0, Failure::Refused | Failure::Unreachable | Failure::TimedOut) {
                 break;
@@ -180,12 +185,12 @@ impl SessionRun<'_> {
     }
 
     /// Goes over to TLS; `None` where that failed, with the connection gone.
-    async fn secure(&self, stream: Stream) -> Option<Stream> {
+    async fn secure(&self, stream: Stream, destination: &Destination) -> Option<Stream> {
         let deadline = self.dialogue.borrow().deadline();
         let left = deadline.map(|at| at.saturating_duration_since(clock::now()));
         let handshake = async {
             let client = self.bench.tls.as_ref().ok_or(std::io::ErrorKind::InvalidInput)?;
-            stream.secure(client).await
+            stream.secure(client, destination.host.as_deref()).await
         };
         match tokio::time::timeout(left.unwrap_or(Duration::MAX), handshake).await {
             Ok(Ok((stream, secured))) => {

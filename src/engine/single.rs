@@ -86,7 +86,7 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         desk: RefCell::new(Desk::new(started, recorder, numbers)),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
         timers: Timers::new()?,
-        tls: TlsClient::new(&plan.scenario.security, &plan.targets[0].url)
+        tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
         draining: tokio::sync::Notify::new(),
     };
@@ -100,7 +100,7 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         transcript: Some(&transcript),
     };
     tokio::select! {
-        () = run.run(&plan.targets[0].addresses, 0) => {}
+        () = run.run(&plan.targets[0], 0) => {}
         failed = bench.timers.run() => failed?,
     }
     let dialogue = dialogue.into_inner();

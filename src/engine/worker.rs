@@ -106,7 +106,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         desk: RefCell::new(Desk::new(*started, recorder, Numbers::new(Arc::clone(numbers)))),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
         timers: Timers::new()?,
-        tls: TlsClient::new(&plan.scenario.security, &plan.targets[0].url)
+        tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
         draining: tokio::sync::Notify::new(),
     });
@@ -177,13 +177,13 @@ async fn keep_slot(bench: Rc<Bench>, slot: Slot, mut numbers: SlotNumbers) {
         numbers.next += numbers.step;
         let rows = rows_of(plan, numbers.slot, number);
         *slot.borrow_mut() = Dialogue::new(plan, number, rows, clock::now());
-        let addresses = &plan.targets[0].addresses;
+        let target = &plan.targets[0];
         // Slots begin with different addresses and go round, each in its own turn.
         let turn = numbers.slot + number / numbers.step.max(1);
-        let first = usize::try_from(turn).unwrap_or(0);
+        let turn = usize::try_from(turn).unwrap_or(0);
         let mut session =
             SessionRun { bench: &bench, dialogue: &slot, timer: &mut timer, transcript: None };
-        session.run(addresses, first).await;
+        session.run(target, turn).await;
         fruitless = if slot.borrow().was_fruitful() { 0 } else { fruitless + 1 };
         let wait = schedule::restart_wait(fruitless);
         if !wait.is_zero() {

@@ -16,7 +16,7 @@ use crate::measure::tally::FailureTally;
 use crate::measure::tally::{FateCounts, MessageTally};
 use crate::measure::thresholds::{self, ThresholdRow};
 use crate::measure::validity::{self, CEILING, EndOfRun, RunState};
-use crate::plan::{Address, Plan};
+use crate::plan::{Plan, Target};
 use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::scenario::target::TargetUrl;
@@ -389,13 +389,16 @@ fn notes(
     let mut notes = Vec::new();
     match plan.targets.first() {
         Some(target) if target.url == TargetUrl::Embedded => notes.push(Note::EmbeddedTarget),
-        Some(target) if target.addresses.iter().all(is_here) => notes.push(Note::SameMachine),
+        Some(target) if target.addresses.iter().all(|one| one.address.is_local()) => {
+            notes.push(Note::SameMachine);
+        }
         _ => {}
     }
     if !end.optimised {
         notes.push(Note::DebugBuild);
     }
-    if plan.tls_use() != TlsUse::None && !plan.scenario.security.verifies() {
+    let unverified = |target: &Target| !target.security.verifies();
+    if plan.tls_use() != TlsUse::None && plan.targets.iter().any(unverified) {
         notes.push(Note::CertificatesNotVerified);
     }
     for failure in collector.failures.values().flat_map(FailureTally::failures) {
@@ -459,13 +462,6 @@ fn failed_logins(collector: &Collector) -> Option<u64> {
         }
     }
     (accepted == 0 && failed > 0).then_some(failed)
-}
-
-fn is_here(address: &Address) -> bool {
-    match address {
-        Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
-        Address::Unix(_) => true,
-    }
 }
 
 /// `None` where no time passed: a rate over nothing is none.

@@ -37,9 +37,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             name: "known".to_owned(),
             path: None,
             text: "name = \"known\"\n".to_owned(),
-            target: Some(url.clone()),
-            security: Default::default(),
-            login: None,
+            targets: Vec::new(),
             preflight: false,
             seed: None,
             load: Load {
@@ -70,7 +68,9 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
         targets: vec![Target {
             name: "target".to_owned(),
             url,
-            addresses: vec![Address::Tcp("127.0.0.1:2525".parse().unwrap())],
+            security: Default::default(),
+            login: None,
+            addresses: vec![Address::Tcp("127.0.0.1:2525".parse().unwrap()).into()],
         }],
         identity: RunIdentity { run_id: "0123456789abcdef".to_owned(), seed: 42 },
         messages: None,

@@ -24,6 +24,7 @@ pub enum Purpose {
     Cut,
     Pause,
     Tls,
+    Address,
 }
 
 /// The generator for one choice.

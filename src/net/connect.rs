@@ -146,10 +146,14 @@ impl Stream {
     ///
     /// # Errors
     /// As the handshake gives them; [`classify`] sorts them.
-    pub async fn secure(self, client: &TlsClient) -> io::Result<(Self, Secured)> {
+    pub async fn secure(
+        self,
+        client: &TlsClient,
+        host: Option<&str>,
+    ) -> io::Result<(Self, Secured)> {
         match self {
             Self::Clear(socket) => {
-                let (stream, secured) = client.secure(socket).await?;
+                let (stream, secured) = client.secure(socket, host).await?;
                 Ok((Self::Tls(Box::new(stream)), secured))
             }
             Self::Tls(_) => Err(io::Error::other("the connection speaks TLS already")),

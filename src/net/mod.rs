@@ -1,6 +1,7 @@
 //! Sockets and timers: where tokio comes in.
 
 pub mod connect;
+pub mod dns;
 pub mod limits;
 pub mod listen;
 pub mod resolve;

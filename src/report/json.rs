@@ -11,7 +11,7 @@ use crate::measure::outcome::Fate;
 use crate::measure::summary::{LatencyRow, Summary};
 use crate::measure::tally::FateCounts;
 use crate::measure::thresholds::Unit;
-use crate::plan::{Address, Plan};
+use crate::plan::Plan;
 use crate::report::RunFacts;
 use crate::scenario::Bound;
 use crate::smtp::text::printable;
@@ -313,14 +313,10 @@ fn resolved(plan: &Plan) -> Resolved<'_> {
 }
 
 fn targets<'a>(plan: &'a Plan, facts: &RunFacts, summary: &'a Summary) -> Vec<TargetFacts<'a>> {
-    let address = |address: &Address| match address {
-        Address::Tcp(address) => address.to_string(),
-        Address::Unix(path) => path.display().to_string(),
-    };
     let target = |target: &'a crate::plan::Target| TargetFacts {
         name: &target.name,
         url: target.url.to_string(),
-        addresses: target.addresses.iter().map(address).collect(),
+        addresses: target.addresses.iter().map(|one| one.address.to_string()).collect(),
         greeting: facts.greeting.as_ref().map(|text| printable(text.as_bytes())),
         capabilities: facts.capabilities.iter().map(|text| printable(text.as_bytes())).collect(),
         tls: tls::facts(plan, summary),

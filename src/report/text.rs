@@ -11,6 +11,7 @@ use crate::measure::summary::{FailureRow, ReplyRow, StepRow, Summary};
 use crate::measure::thresholds::{ThresholdRow, Unit};
 use crate::measure::validity::Verdict;
 use crate::plan::Plan;
+use crate::scenario::targets::TARGET_NAME;
 use crate::smtp::text::printable;
 use crate::stats::share::Share;
 use crate::units::{ByteSize, Microseconds};
@@ -26,7 +27,10 @@ const LINES_MAX: usize = 24;
 #[must_use]
 pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
     let mut text = Text { out: String::new(), color };
-    let url = plan.targets.first().map_or_else(String::new, |target| target.url.to_string());
+    let url = plan.targets.first().map_or_else(String::new, |target| match &*target.name {
+        TARGET_NAME => target.url.to_string(),
+        name => format!("{name}, {}", target.url),
+    });
     let load = &plan.scenario.load;
     text.row(&format!("{} against {url}", plan.scenario.name));
     let sessions = plural(u64::from(load.sessions), "session");

@@ -49,7 +49,7 @@ pub(super) fn facts<'a>(plan: &'a Plan, summary: &'a Summary) -> Option<TlsFacts
     if tls_use == TlsUse::None {
         return None;
     }
-    let security = &plan.scenario.security;
+    let security = &plan.targets.first()?.security;
     let handshakes = summary.tls.handshakes.iter().map(|(facts, count)| Handshake {
         version: facts.version,
         cipher_suite: &facts.cipher_suite,
@@ -110,7 +110,8 @@ pub(super) fn words(plan: &Plan, tally: &TlsTally) -> Vec<String> {
             if facts.group.is_empty() { String::new() } else { format!(" {}", facts.group) };
         lines.push(format!("{} {}{group}{how}: {count}", facts.version, facts.cipher_suite));
     }
-    let verified = if plan.scenario.security.verifies() { "verified" } else { "not verified" };
+    let verifies = plan.targets.first().is_some_and(|target| target.security.verifies());
+    let verified = if verifies { "verified" } else { "not verified" };
     for certificate in certificates(tally) {
         let Certificate { subject, issuer, key, not_after, .. } = certificate;
         let names = certificate.names.join(", ");

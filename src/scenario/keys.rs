@@ -186,6 +186,7 @@ pub(super) static TOP: TableKeys = table(
             "The client's name in EHLO, or a table with it; client-N.test without it.",
         ),
         key("target", Kind::Table(&TARGET), "The server under test."),
+        key("targets", Kind::Named(&NAMED_TARGET), "Several servers by name, instead of [target]."),
         key("load", Kind::Table(&LOAD), "How many sessions, for how long."),
         key("scripts", Kind::Tables(&SCRIPT), "Command sequences, chosen by weight."),
         key("data", Kind::Named(&DATA), "Data tables from CSV files, by name."),
@@ -230,14 +231,16 @@ static CLIENT: TableKeys = table(
     ],
 );
 
-static TARGET: TableKeys = table(
-    "[target]",
-    "The server under test.",
-    &[
+static TARGET: TableKeys = table("[target]", "The server under test.", TARGET_KEYS);
+
+static NAMED_TARGET: TableKeys =
+    table("[targets.NAME]", "One of several servers; --target NAME picks it.", TARGET_KEYS);
+
+const TARGET_KEYS: &[Key] = &[
         key(
             "url",
             Kind::Text,
-            "smtp://, smtps:// or lmtp://host:port, smtp+unix:// or lmtp+unix:///path, or embedded:.",
+            "smtp://, smtps:// or lmtp://host:port, mx://domain, smtp+unix:// or lmtp+unix:///path, or embedded:.",
         )
         .required(),
         key(
@@ -282,8 +285,7 @@ static TARGET: TableKeys = table(
             "The client's first message in the AUTH command, where the mechanism has one.",
         )
         .or("true"),
-    ],
-);
+];
 
 /// The words of `login::Method`, in its order.
 const AUTH_WORDS: &[&str] = &[

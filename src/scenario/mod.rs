@@ -17,6 +17,7 @@ pub mod security;
 pub mod source;
 pub mod step;
 pub mod target;
+pub mod targets;
 pub mod template;
 pub mod threshold;
 pub mod via;
@@ -36,12 +37,12 @@ use crate::smtp::sasl::Mechanism;
 use crate::units::format_duration;
 use extensions::{Extensions, has_others};
 pub use fault_report::FaultReport;
-use login::{Login, Method};
+use login::Method;
 use reader::Form;
 use script::{Op, Script};
-use security::{Security, TlsUse};
+use security::TlsUse;
 use step::{StepId, StepNames};
-use target::TargetUrl;
+pub use targets::{TargetChoice, TargetSpec};
 use threshold::Threshold;
 use via::{Carrier, ClientAddress, Via};
 
@@ -109,12 +110,9 @@ pub struct Scenario {
     pub path: Option<PathBuf>,
     /// Its text as read; what the run records.
     pub text: String,
-    /// `[target] url`, or `--target`.
-    pub target: Option<TargetUrl>,
-    /// TLS to the target.
-    pub security: Security,
-    /// How sessions log in there; `None` where the target has no user.
-    pub login: Option<Login>,
+    /// `[target]`, `[targets.*]` or `--target`: those that the run may be for. One at a time: with several, none was
+    /// picked.
+    pub targets: Vec<TargetSpec>,
     /// One uncounted session before the load.
     pub preflight: bool,
     /// `seed`: what fixes every random choice, unless a flag says otherwise.
@@ -156,6 +154,15 @@ impl Scenario {
         reader::read(&source, overrides, Form::Quick, &|_| None)
     }
 
+    /// The target that the run is for, where that is clear.
+    #[must_use]
+    pub fn target(&self) -> Option<&TargetSpec> {
+        match self.targets.as_slice() {
+            [target] => Some(target),
+            _ => None,
+        }
+    }
+
     /// What is no fault, but may not be what the user means: one sentence each.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
@@ -195,7 +202,8 @@ impl Scenario {
     /// A mechanism by which sessions certainly send the password itself, by the target's login or by an AUTH line.
     #[must_use]
     pub fn discloses(&self) -> Option<Mechanism> {
-        let target = self.login.as_ref().map_or(Method::None, |login| login.method);
+        let login = self.target().and_then(|target| target.login.as_ref());
+        let target = login.map_or(Method::None, |login| login.method);
         let ops = self.scripts.iter().flat_map(|script| &script.ops);
         let methods = ops.filter_map(|op| match op {
             Op::Auth(auth) => Some(auth.method.unwrap_or(target)),
@@ -276,8 +284,8 @@ impl Timeouts {
 /// What flags and variables put over the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `--target URL`.
-    pub target: Option<TargetUrl>,
+    /// `--target URL`, `--target NAME` or `--target NAME=URL`.
+    pub target: Option<TargetChoice>,
     /// `--sessions`.
     pub sessions: Option<u32>,
     /// `--for`.

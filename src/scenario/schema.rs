@@ -20,6 +20,7 @@ pub fn schema() -> Value {
     if let Value::Object(top) = table(&TOP) {
         schema.extend(top);
     }
+    schema.insert("not".into(), json!({ "required": ["target", "targets"] }));
     Value::Object(schema)
 }
 

@@ -24,6 +24,13 @@ pub enum TargetUrl {
         /// TLS from the first byte: `smtps://`.
         implicit_tls: bool,
     },
+    /// `mx://domain`: its MX hosts (RFC 5321 section 5.1).
+    Mx {
+        /// A domain, never an address.
+        domain: String,
+        /// That of all its hosts, 1 to 65535.
+        port: u16,
+    },
     /// `smtp+unix:///path` or `lmtp+unix:///path`.
     Unix {
         /// What is spoken there.
@@ -52,8 +59,8 @@ impl fmt::Display for UrlError {
 
 impl std::error::Error for UrlError {}
 
-const HINT: &str = "write smtp://host:port, smtps://host, smtp://[::1]:2525, lmtp://host:port, smtp+unix:///path, \
-                    lmtp+unix:///path or embedded:";
+const HINT: &str = "write smtp://host:port, smtps://host, smtp://[::1]:2525, lmtp://host:port, mx://domain, \
+                    smtp+unix:///path, lmtp+unix:///path or embedded:";
 
 impl TargetUrl {
     /// Reads a URL.
@@ -85,7 +92,9 @@ impl TargetUrl {
         }
         let implicit = text.strip_prefix("smtps://").map(|rest| (Protocol::Smtp, rest));
         let implicit_tls = implicit.is_some();
-        let Some((protocol, rest)) = implicit.or_else(|| after("://")) else {
+        let mx = text.strip_prefix("mx://").map(|rest| (Protocol::Smtp, rest));
+        let is_mx = mx.is_some();
+        let Some((protocol, rest)) = implicit.or(mx).or_else(|| after("://")) else {
             return Err(fault(match text.split_once("://") {
                 Some((scheme, _)) => format!("target scheme `{scheme}://` is not known here"),
                 None => format!("target `{text}` is not a URL"),
@@ -130,7 +139,15 @@ impl TargetUrl {
                 _ => return Err(fault(format!("`{port}` is not a port"))),
             },
         };
-        Ok(Self::Tcp { protocol, host: host.to_owned(), port, implicit_tls })
+        let host = host.to_owned();
+        if is_mx && host.parse::<std::net::IpAddr>().is_ok() {
+            let message = format!("`{host}` is an address, and only a domain has MX hosts");
+            return Err(UrlError { message, hint: "write smtp:// before an address".to_owned() });
+        }
+        Ok(match is_mx {
+            true => Self::Mx { domain: host, port },
+            false => Self::Tcp { protocol, host, port, implicit_tls },
+        })
     }
 
     /// What is spoken there.
@@ -138,7 +155,7 @@ impl TargetUrl {
     pub fn protocol(&self) -> Protocol {
         match self {
             Self::Tcp { protocol, .. } | Self::Unix { protocol, .. } => *protocol,
-            Self::Embedded => Protocol::Smtp,
+            Self::Mx { .. } | Self::Embedded => Protocol::Smtp,
         }
     }
 }
@@ -154,6 +171,8 @@ impl fmt::Display for TargetUrl {
             Self::Unix { protocol, path } => {
                 write!(f, "{}+unix://{}", protocol.name(), path.display())
             }
+            Self::Mx { domain, port: SMTP_PORT } => write!(f, "mx://{domain}"),
+            Self::Mx { domain, port } => write!(f, "mx://{domain}:{port}"),
             Self::Embedded => f.write_str("embedded:"),
         }
     }
@@ -175,6 +194,8 @@ mod tests {
             "lmtp://127.0.0.1:24",
             "lmtp://[::1]:24",
             "lmtp+unix:///run/lmtp",
+            "mx://example.com",
+            "mx://example.com:2525",
             "embedded:",
         ] {
             assert_eq!(TargetUrl::parse(text).map(|url| url.to_string()), Ok(text.to_owned()));
@@ -212,6 +233,10 @@ mod tests {
             "smtp://h:25/x",
             "lmtp://h",
             "lmtp+unix://rel",
+            "mx://192.0.2.1",
+            "mx://[::1]",
+            "mx://",
+            "mx://a:0",
             "xlmtp://h:24",
             "embedded",
         ] {

@@ -13,6 +13,8 @@ mod extensions;
 mod figures;
 mod hostile;
 mod liars;
+mod mx;
+mod targets;
 mod tidy;
 mod tls;
 mod via;

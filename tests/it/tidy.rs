@@ -22,6 +22,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("csv", &["report", "scenario"]),
     ("hdrhistogram", &["measure", "report/hlog.rs"]),
+    ("hickory_resolver", &["net/dns.rs"]),
     ("indicatif", &["live"]),
     ("rustls", &["net"]),
     ("tokio", &["net", "engine", "sink", "cli"]),

@@ -71,7 +71,7 @@ impl Dialogue {
         if auth.implied && self.logged_in || self.stops_clear_text(plan, desk, now) {
             return None;
         }
-        let login = plan.scenario.login.as_ref();
+        let login = plan.targets.first().and_then(|target| target.login.as_ref());
         let method = auth.method.or(login.map(|login| login.method)).unwrap_or(Method::None);
         let (user, password) = match (&auth.credentials, login) {
             (Some((user, password)), _) => (user, password),

@@ -33,7 +33,7 @@ pub(super) struct SessionSecurity {
 impl SessionSecurity {
     pub(super) fn new(plan: &Plan, number: u64) -> Self {
         let tls = plan.tls_use();
-        let share = plan.scenario.security.share;
+        let share = plan.targets.first().map_or(1.0, |target| target.security.share);
         let chosen = tls == TlsUse::None || share >= 1.0 || {
             let rng = choice(plan.identity.seed, Purpose::Tls, number, 0);
             #[expect(clippy::cast_precision_loss, reason = "numbers up to a million are exact")]

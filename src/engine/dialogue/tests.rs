@@ -47,9 +47,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         path: None,
         text: String::new(),
         seed: None,
-        target: None,
-        security: Default::default(),
-        login: None,
+        targets: Vec::new(),
         preflight: false,
         load: Load {
             sessions: 1,
@@ -83,7 +81,9 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
     let target = Target {
         name: "target".into(),
         url: TargetUrl::Embedded,
-        addresses: vec![Address::Tcp(([127, 0, 0, 1], 25).into())],
+        security: Default::default(),
+        login: None,
+        addresses: vec![Address::Tcp(([127, 0, 0, 1], 25).into()).into()],
     };
     Plan::new(scenario, target, RunIdentity { run_id: "0".repeat(16), seed: 1 }, 1)
 }

@@ -54,13 +54,13 @@ impl TlsClient {
             (Some(name), _) => Some(name.as_str()),
             (None, TargetUrl::Tcp { host, .. }) => Some(host.as_str()),
             (None, TargetUrl::Embedded) => Some("localhost"),
-            (None, TargetUrl::Unix { .. }) => None,
+            (None, TargetUrl::Mx { .. } | TargetUrl::Unix { .. }) => None,
         };
         let name = name
             .map(|name| ServerName::try_from(name.to_owned()))
             .transpose()
             .map_err(|_| "the target's host is no name that a certificate could have".to_owned())?;
-        if name.is_none() {
+        if name.is_none() && !matches!(url, TargetUrl::Mx { .. }) {
             return Err(format!(
                 "{url} has no host name that TLS could ask for\nwrite `server_name` under [target]"
             ));
@@ -68,15 +68,17 @@ impl TlsClient {
         Ok(Some(Self { config: Arc::new(config(security)?), name, met: RefCell::default() }))
     }
 
-    /// Makes `stream` a TLS connection, the name in `host` wanted where the scenario asks for none.
+    /// Makes `stream` a TLS connection, with the certificate of the MX host `host`, unless the scenario says whose.
     ///
     /// # Errors
     /// As the connection and the library give them; [`super::classify`] sorts the latter.
     pub async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         stream: S,
+        host: Option<&str>,
     ) -> io::Result<(TlsStream<S>, Secured)> {
-        let name = self.name.clone().ok_or(io::ErrorKind::InvalidInput)?;
+        let of_host = || ServerName::try_from(host?.to_owned()).ok();
+        let name = self.name.clone().or_else(of_host).ok_or(io::ErrorKind::InvalidInput)?;
         let stream = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await?;
         let (_, connection) = stream.get_ref();
         let version = connection.protocol_version();

@@ -8,8 +8,7 @@ use super::Reader;
 use super::section::{Field, Section};
 use crate::scenario::extensions::{Dsn, EightBitMime, Extensions, Hold};
 use crate::scenario::script::{Op, Script};
-use crate::scenario::security::{Security, TlsUse};
-use crate::scenario::target::TargetUrl;
+use crate::scenario::security::TlsUse;
 use crate::scenario::template::TemplateUse;
 use crate::smtp::parameters::put_xtext;
 
@@ -67,11 +66,7 @@ impl Reader<'_> {
     }
 
     /// Holds the extensions against scripts and target.
-    pub(super) fn check_extensions(
-        &mut self,
-        scripts: &[Script],
-        target: Option<&(Option<TargetUrl>, Security)>,
-    ) {
+    pub(super) fn check_extensions(&mut self, scripts: &[Script]) {
         let data = |script: &&Script| script.ops.iter().any(|op| matches!(op, Op::Data(_)));
         if let (Some(span), Some(script)) =
             (self.asked.binary_mime.clone(), scripts.iter().find(data))
@@ -80,8 +75,7 @@ impl Reader<'_> {
             let message = format!("`binary_mime` with DATA in script `{}`", script.name);
             self.faults.add(span, message, "binary mail goes out by BDAT: write BDAT in its place");
         }
-        let tls = target.and_then(|(url, security)| Some(security.tls_use(url.as_ref()?)));
-        if let (Some(span), Some(TlsUse::None)) = (self.asked.requiretls.clone(), tls) {
+        if let (Some(span), Some(TlsUse::None)) = (self.asked.requiretls.clone(), self.tls) {
             let hint = "write tls = \"starttls\" under [target], or an smtps:// URL";
             self.faults.add(span, "`requiretls` without TLS to the target", hint);
         }

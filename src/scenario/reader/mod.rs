@@ -15,6 +15,7 @@ mod scripts;
 mod section;
 mod security;
 mod sink;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -33,10 +34,9 @@ use super::fault::{Fault, Faults, Place};
 use super::login::Method;
 use super::names::Names;
 use super::script::Script;
-use super::security::{Security, TlsUse};
+use super::security::TlsUse;
 use super::source::{SOURCES_MAX, parse_source};
 use super::step::StepNames;
-use super::target::TargetUrl;
 use super::template::{TemplateUse, parse_template};
 use super::threshold::{DEFAULT_THRESHOLDS, Threshold, parse_threshold};
 use super::via::Via;
@@ -67,7 +67,7 @@ struct Reader<'a> {
     /// Whether the file is no TOML: then what is missing may only be unreadable.
     broken: bool,
     names: Names,
-    /// TLS to the target; `None` where a URL that is not known decides.
+    /// TLS to the target; `None` where it is not known yet which one that is.
     tls: Option<TlsUse>,
     /// What the extensions ask of other parts.
     asked: Asked,
@@ -147,18 +147,7 @@ impl Reader<'_> {
         let tables = self.data(top);
         let extensions = self.extensions(top);
         let messages = self.messages(top, overrides);
-        let target_section = top.field("target").and_then(|field| self.open_table(&field));
-        let login = self.login(target_section.as_ref(), overrides, tables.as_deref());
-        // A faulty login is told once, and not at every AUTH line.
-        self.login = match &login {
-            Some(login) => login.as_ref().map(|login| login.method),
-            None => Some(Method::Best),
-        };
-        let target = self.target(top, overrides);
-        self.tls = target.as_ref().and_then(|(url, security)| {
-            let known = url.as_ref().map(|url| security.tls_use(url));
-            (known != Some(TlsUse::None)).then(|| known.unwrap_or(security.tls))
-        });
+        let targets = self.targets(top, overrides, tables.as_deref());
         let scripts = self.scripts(top, overrides);
         let known: Vec<&Table> = tables.iter().flatten().map(|(table, _)| table).collect();
         let client = self.client(top, overrides, &known, scripts.as_deref().unwrap_or_default());
@@ -174,14 +163,13 @@ impl Reader<'_> {
         if let (Some(load), Some(scripts)) = (&load, &scripts) {
             self.check_bound(top, scripts, load);
         }
-        self.check_extensions(scripts.as_deref().unwrap_or_default(), target.as_ref());
+        self.check_extensions(scripts.as_deref().unwrap_or_default());
         let kinds = match (messages, &load) {
             (Some(messages), Some(load)) => Some(self.each_once(top, overrides, messages, load)),
             _ => None,
         };
         let (recipients, per_message) = recipients?;
         let (client, sources, via) = client?;
-        let (target, security) = target?;
         let mail = Mail { senders: senders?, recipients, per_message, kinds: kinds? };
         let tables: Vec<_> = tables?.into_iter().map(|(table, _)| table).collect();
         let (scripts, extensions) = (scripts?, extensions?);
@@ -190,9 +178,7 @@ impl Reader<'_> {
             name: name?,
             path: source.path.clone(),
             text: source.text.clone(),
-            target,
-            security,
-            login: login?,
+            targets: targets?,
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
             seed: seed?,
             load: load?,
@@ -228,32 +214,6 @@ impl Reader<'_> {
             (true, Form::File) => "scenario".to_owned(),
             (true, Form::Quick) => "quick".to_owned(),
         })
-    }
-
-    fn target(
-        &mut self,
-        top: &Section<'_>,
-        overrides: &Overrides,
-    ) -> Option<(Option<TargetUrl>, Security)> {
-        let section = match top.field("target") {
-            None => None,
-            Some(field) => Some(self.open_table(&field)?),
-        };
-        let url = match &section {
-            None => Some(None),
-            // Without one there is a fault already.
-            Some(section) => section.field("url").and_then(|field| self.url(&field)).map(Some),
-        };
-        let known = url.as_ref().and_then(Option::as_ref);
-        let security = self.security(section.as_ref(), known, overrides);
-        Some((overrides.target.clone().or(url?), security?))
-    }
-
-    fn url(&mut self, field: &section::Field<'_>) -> Option<TargetUrl> {
-        let text = self.text(field)?;
-        TargetUrl::parse(&text.value)
-            .map_err(|error| self.faults.push(text.fault(error.message, error.hint)))
-            .ok()
     }
 
     /// The client's name, text or `[client] name`, the addresses that it comes from, and for whom it speaks.

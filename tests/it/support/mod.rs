@@ -1,5 +1,6 @@
 //! What the tests of the program share.
 
+pub(crate) mod dns;
 pub(crate) mod options;
 pub(crate) mod peer;
 pub(crate) mod program;

@@ -60,9 +60,17 @@ impl Peer {
     /// When the script has an unknown step.
     #[track_caller]
     pub(crate) fn play(script: &str) -> Self {
+        Self::play_on(TcpListener::bind(("127.0.0.1", 0)).unwrap(), script)
+    }
+
+    /// Plays `script` on every connection to `listener`.
+    ///
+    /// # Panics
+    /// When the script has an unknown step.
+    #[track_caller]
+    pub(crate) fn play_on(listener: TcpListener, script: &str) -> Self {
         let lines = script.lines().map(str::trim).filter(|line| !line.is_empty());
         let steps: Arc<[Step]> = lines.map(Step::parse).collect();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let acceptor = {
@@ -75,6 +83,19 @@ impl Peer {
     /// A good server.
     pub(crate) fn good() -> Self {
         Self::play("S: 220 peer.test ESMTP\nserve")
+    }
+
+    /// A good server on each of these addresses of loopback, all on one port.
+    pub(crate) fn good_on(addresses: &[&str]) -> (Vec<Self>, u16) {
+        for _ in 0..50 {
+            let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            let bound = addresses.iter().map(|address| TcpListener::bind((*address, port)));
+            if let Ok(listeners) = bound.collect::<Result<Vec<_>, _>>() {
+                let serve = |listener| Self::play_on(listener, "S: 220 peer.test ESMTP\nserve");
+                return (listeners.into_iter().map(serve).collect(), port);
+            }
+        }
+        panic!("no port is free on all of {addresses:?}");
     }
 
     /// What to give to `--target`.

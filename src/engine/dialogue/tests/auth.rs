@@ -26,7 +26,7 @@ fn login_plan(method: Method, script: &str) -> Plan {
     let steps = &mut plan.scenario.steps;
     let script = parse_script_for(setting, script, 0, "script", 1, &names, steps, &mut faults);
     plan.scenario.scripts = vec![script.unwrap_or_else(|| panic!("{faults:?}"))];
-    plan.scenario.login = Some(Login {
+    plan.targets[0].login = Some(Login {
         method,
         user: Template::text("tim"),
         password: SecretTemplate::new(Template::text("tanstaaf")),
@@ -137,7 +137,7 @@ fn every_mechanism_logs_in_and_is_one_sample() {
         for initial in [true, false] {
             let security = if mechanism.binds() { secure() } else { SessionSecurity::default() };
             let mut plan = login_plan(named(mechanism), SHORT);
-            plan.scenario.login.as_mut().unwrap().initial_response = initial;
+            plan.targets[0].login.as_mut().unwrap().initial_response = initial;
             let answer = server(mechanism.name(), &security.bindings);
             let (sent, summary, dialogue) = converse(&plan, security, answer);
             let auth: Vec<&str> = sent[1].split(' ').collect();
@@ -157,7 +157,7 @@ fn a_wrong_password_is_a_reply_and_ends_the_session() {
     for mechanism in Mechanism::ALL {
         let security = if mechanism.binds() { secure() } else { SessionSecurity::default() };
         let mut plan = login_plan(named(mechanism), SHORT);
-        plan.scenario.login.as_mut().unwrap().password =
+        plan.targets[0].login.as_mut().unwrap().password =
             SecretTemplate::new(Template::text("wrong"));
         let answer = server(mechanism.name(), &security.bindings);
         let (sent, summary, dialogue) = converse(&plan, security, answer);
@@ -177,7 +177,7 @@ fn best_is_the_strongest_that_is_offered_and_safe() {
     fn check(offered: &str, security: SessionSecurity, local: bool, want: &str) {
         let mut plan = login_plan(Method::Best, SHORT);
         if !local {
-            plan.targets[0].addresses = vec![Address::Tcp(([192, 0, 2, 1], 25).into())];
+            plan.targets[0].addresses = vec![Address::Tcp(([192, 0, 2, 1], 25).into()).into()];
         }
         let answer = server(offered, &security.bindings);
         let (sent, summary, _) = converse(&plan, security, answer);
@@ -393,7 +393,7 @@ fn an_initial_response_that_is_too_long_waits() {
     let secret = "x".repeat(sasl::SECRET_BYTES_MAX);
     let check = |user: usize, waits: bool| {
         let mut plan = login_plan(named(Mechanism::Plain), SHORT);
-        let login = plan.scenario.login.as_mut().unwrap();
+        let login = plan.targets[0].login.as_mut().unwrap();
         login.user = Template::text(&"u".repeat(user));
         login.password = SecretTemplate::new(Template::text(&secret));
         let answer = |line: &str| match line {

@@ -50,7 +50,7 @@ fn check(tls: TlsUse, script: &str, talk: &str) {
     if tls == TlsUse::Implicit {
         plan.targets[0].url = TargetUrl::parse("smtps://127.0.0.1:465").unwrap();
     } else {
-        plan.scenario.security.tls = tls;
+        plan.targets[0].security.tls = tls;
     }
     play(&plan, talk);
 }

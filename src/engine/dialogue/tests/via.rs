@@ -379,7 +379,7 @@ fn tls_comes_between_a_header_and_the_greeting_or_before_xclient() {
          closed:",
     );
     let mut plan = plan_via(Carrier::Xclient, SHORT, &["192.0.2.7"]);
-    plan.scenario.security.tls = TlsUse::Starttls;
+    plan.targets[0].security.tls = TlsUse::Starttls;
     play(
         &plan,
         "S: 220 hi
@@ -412,7 +412,7 @@ fn tls_comes_between_a_header_and_the_greeting_or_before_xclient() {
 #[test]
 fn xclient_is_not_forgotten_where_tls_is_refused_and_need_not_be() {
     let mut plan = plan_via(Carrier::Xclient, SHORT, &["192.0.2.7"]);
-    plan.scenario.security.tls = TlsUse::Opportunistic;
+    plan.targets[0].security.tls = TlsUse::Opportunistic;
     play(
         &plan,
         "S: 220 hi

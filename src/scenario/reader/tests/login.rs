@@ -29,7 +29,8 @@ fn read_login(text: &str, overrides: &Overrides) -> Result<Option<Login>, FaultR
         "{TARGET}{text}\n[load]\nsessions = 1\nfor = \"1s\"\n[data.users]\ncsv = \"users.csv\"\n"
     );
     let source = Source { path: Some(path), text };
-    read(&source, overrides, Form::File, &environment).map(|scenario| scenario.login)
+    read(&source, overrides, Form::File, &environment)
+        .map(|scenario| scenario.targets[0].login.clone())
 }
 
 #[track_caller]
@@ -173,7 +174,7 @@ fn accounts_are_those_of_the_rows() {
     };
     let accounts = |text: &str| {
         let scenario = scenario(text);
-        let accounts = scenario.login.as_ref().unwrap().accounts(&scenario.tables)?;
+        let accounts = scenario.targets[0].login.as_ref().unwrap().accounts(&scenario.tables)?;
         let shown = |(user, secret): (String, crate::smtp::sasl::Secret)| {
             format!("{user}:{}", secret.expose())
         };

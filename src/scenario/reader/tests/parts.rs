@@ -12,7 +12,7 @@ use crate::scenario::{Bound, Timeouts};
 fn the_smallest_file() {
     let scenario = good(LOAD);
     assert_eq!(scenario.name, "scenario");
-    assert_eq!(scenario.target, None);
+    assert_eq!(scenario.targets, []);
     assert!(scenario.preflight);
     assert_eq!(scenario.load.sessions, 10);
     assert_eq!(scenario.load.length, Some(Duration::from_secs(10)));

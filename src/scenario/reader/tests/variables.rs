@@ -42,7 +42,7 @@ fn values_are_put_in() {
     let scenario =
         read_with("[target]\nurl = \"${URL}\"\n[senders]\npattern = \"${TEN}@x${EMPTY}$${TEN}\"");
     let scenario = scenario.unwrap();
-    assert_eq!(scenario.target.unwrap().to_string(), "smtp://127.0.0.1:2525");
+    assert_eq!(scenario.targets[0].url.to_string(), "smtp://127.0.0.1:2525");
     assert!(scenario.text.contains("${URL}"));
     let crate::message::AddressSource::Pattern(pattern) = scenario.mail.senders.source else {
         panic!("a pattern");
