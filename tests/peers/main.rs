@@ -27,6 +27,7 @@ mod accounting;
 mod bytes;
 mod exim;
 mod extensions;
+mod haraka;
 mod harness;
 mod lmtp;
 mod submission;

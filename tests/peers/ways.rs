@@ -1,4 +1,4 @@
-//! Every way in which a real server takes mail, tried with the same 500 messages each: in clear text, by STARTTLS,
+//! What the tests of real servers share: every way in which one takes mail, tried with the same 500 messages: in clear text, by STARTTLS,
 //! by TLS from the first byte, with a login, by DATA, by BDAT, pipelined or not.
 
 use std::fs;
