@@ -64,6 +64,9 @@ pub(super) struct SinkArgs {
     /// PEM file with the key of the certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
+    /// Takes only clients with a certificate that one of this PEM file signed
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    client_ca: Option<PathBuf>,
     /// Writes its certificate there, for a client that is to trust it: ca = "FILE"
     #[arg(long, value_name = "FILE", requires = "tls")]
     write_certificate: Option<PathBuf>,
@@ -168,6 +171,10 @@ fn tls(args: &SinkArgs) -> Result<Option<SinkTls>, Stop> {
             Stop::new(Exit::Results, format!("{} cannot be written: {error}", path.display()))
         })?;
     }
-    let server = TlsServer::new(&identity).map_err(wrong)?;
+    let server = match &args.client_ca {
+        None => TlsServer::new(&identity),
+        Some(path) => TlsServer::for_clients_of(&identity, &file(path)?),
+    };
+    let server = server.map_err(wrong)?;
     Ok(Some(SinkTls { server, implicit: how == "implicit" }))
 }

@@ -20,7 +20,7 @@ use crate::engine::upload::UploadPart;
 use crate::measure::outcome::Failure;
 use crate::net::connect::{self, Stream};
 use crate::net::timers::Timers;
-use crate::net::tls::TlsClient;
+use crate::net::tls::{self, TlsClient};
 use crate::plan::{Address, Destination, Plan, Target};
 use crate::scenario::step::StepId;
 
@@ -208,8 +208,7 @@ impl SessionRun<'_> {
                 return Some(stream);
             }
             Ok(Err(error)) => {
-                let error = tls_cause(error);
-                self.fail(connect::classify(&error), &error.to_string());
+                self.fail(connect::classify(&error), &tls::words(&error));
             }
             Err(_) => self.time_out(),
         }
@@ -366,16 +365,6 @@ fn poll_input(
         }
         Err(error) => Err((connect::classify(&error), error.to_string())),
     })
-}
-
-/// The end of a stream in a handshake says no more than that; the library's words for it would.
-fn tls_cause(error: std::io::Error) -> std::io::Error {
-    match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => {
-            std::io::Error::new(error.kind(), "the peer closed in the TLS handshake")
-        }
-        _ => error,
-    }
 }
 
 /// Bytes on their way out.

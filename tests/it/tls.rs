@@ -61,6 +61,15 @@ fn sink(made: &Made, implicit: bool) -> Sink {
     start(Some(SinkTls { server, implicit }))
 }
 
+/// A sink that takes only clients that `authority` signed.
+fn sink_for(made: &Made, authority: &str) -> Sink {
+    let file = |text: &str| PemFile { path: "test.pem".into(), bytes: text.as_bytes().to_vec() };
+    let identity =
+        TlsIdentity::read(&file(&made.certificate), &file(&made.key.serialize_pem())).unwrap();
+    let server = TlsServer::for_clients_of(&identity, &file(authority)).unwrap();
+    start(Some(SinkTls { server, implicit: false }))
+}
+
 fn start(tls: Option<SinkTls>) -> Sink {
     Sink::start(SinkOptions {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
@@ -289,6 +298,37 @@ fn what_openssl_makes_can_be_trusted_by_naming_it() {
     );
     let (_, results) = run(folder.path(), &target, "", &[0]);
     assert_eq!(results.messages("accepted"), 100);
+}
+
+#[test]
+fn a_client_shows_its_certificate_where_the_server_asks_for_it() {
+    let made = self_signed(&params(&["127.0.0.1"]));
+    let (authority, client) = signed(&params(&["client.test"]));
+    let sink = sink_for(&made, &authority);
+    for (shows, version) in [(true, "1.2"), (true, "1.3"), (false, "1.2"), (false, "1.3")] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("own.pem"), &made.certificate).unwrap();
+        fs::write(folder.path().join("me.pem"), &client.certificate).unwrap();
+        fs::write(folder.path().join("me.key"), client.key.serialize_pem()).unwrap();
+        let mut target = format!(
+            "url = \"{}\"\ntls = \"starttls\"\nca = \"own.pem\"\nmax_version = \"{version}\"\n",
+            url("smtp", &sink)
+        );
+        if shows {
+            target.push_str("client_cert = \"me.pem\"\nclient_key = \"me.key\"\n");
+        }
+        let (finished, results) = run(folder.path(), &target, "preflight = false", &[0, 69]);
+        if shows {
+            assert_eq!(results.messages("accepted"), 100, "{finished:?}");
+            assert_eq!(facts(folder.path())["handshakes"][0]["version"], format!("TLSv{version}"));
+        } else {
+            // Under TLS 1.3 the client is done before the server has looked: its alert meets the second EHLO.
+            let alerts =
+                results.failures("tls", "tls_alert") + results.failures("ehlo", "tls_alert");
+            assert!(alerts > 0, "{finished:?}");
+            assert_eq!(results.messages("accepted"), 0);
+        }
+    }
 }
 
 #[test]

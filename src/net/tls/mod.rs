@@ -82,3 +82,13 @@ pub fn classify(error: &io::Error) -> Option<Failure> {
         _ => Failure::TlsProtocol,
     })
 }
+
+/// What went wrong in a handshake, in words.
+#[must_use]
+pub fn words(error: &io::Error) -> String {
+    match (error.kind(), classify(error)) {
+        (io::ErrorKind::UnexpectedEof, _) => "the peer closed in the TLS handshake".to_owned(),
+        (_, Some(Failure::CertificateSelfSigned)) => client::SelfSigned.to_string(),
+        _ => error.to_string(),
+    }
+}

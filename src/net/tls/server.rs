@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use super::{certificate, certificates, private_key, provider};
@@ -66,10 +67,35 @@ impl TlsServer {
     /// # Errors
     /// When key and certificate do not belong together.
     pub fn new(identity: &TlsIdentity) -> Result<Self, String> {
-        let mut config = ServerConfig::builder_with_provider(provider())
+        Self::build(identity, None)
+    }
+
+    /// The same for clients with a certificate that one of `authorities` signed, and no others.
+    ///
+    /// # Errors
+    /// When `authorities` holds no certificate, or as [`TlsServer::new`].
+    pub fn for_clients_of(identity: &TlsIdentity, authorities: &PemFile) -> Result<Self, String> {
+        Self::build(identity, Some(authorities))
+    }
+
+    fn build(identity: &TlsIdentity, authorities: Option<&PemFile>) -> Result<Self, String> {
+        let provider = provider();
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| format!("no version of TLS is left: {error}"))?
-            .with_no_client_auth()
+            .map_err(|error| format!("no version of TLS is left: {error}"))?;
+        let builder = match authorities {
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(certificates(file)?);
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .build()
+                        .map_err(|error| format!("{}: {error}", file.path.display()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder
             .with_single_cert(identity.chain.clone(), identity.key.clone_key())
             .map_err(|error| format!("the certificate and the key cannot be used: {error}"))?;
         if let Ok(ticketer) = rustls::crypto::ring::Ticketer::new() {
