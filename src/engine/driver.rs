@@ -159,6 +159,7 @@ impl SessionRun<'_> {
             let destination = &target.addresses[index];
             let address = &destination.address;
             let source = self.bench.plan.source(address, turn);
+            self.with_dialogue(|dialogue, _, _, now| dialogue.connecting(index, now));
             last = match tokio::time::timeout(limit, connect::connect(address, source)).await {
                 Ok(Ok(stream)) => {
                     self.note(|| format!("connected to {destination}"));
@@ -172,6 +173,7 @@ impl SessionRun<'_> {
                 Err(_) => (Failure::TimedOut, String::new()),
             };
             self.note(|| format!("no connection to {destination}: {} {}", last.0.name(), last.1));
+            self.with_dialogue(|dialogue, _, desk, now| dialogue.address_failed(desk, now, last.0));
             // A name often has an address that nobody listens on, such as ::1 beside 127.0.0.1.
             if !matches!(last.0, Failure::Refused | Failure::Unreachable | Failure::TimedOut) {
                 break;

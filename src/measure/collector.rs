@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Duration;
+use crate::measure::addresses::AddressTally;
 use crate::measure::histogram::Histogram;
 use crate::measure::intervals::{IntervalCounts, IntervalRows};
 use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
@@ -34,6 +35,8 @@ pub struct Collector {
     pub(super) messages: Vec<MessageTally>,
     pub(super) stages: Vec<StageTally>,
     pub(super) tls: TlsTally,
+    /// By index of stage and address.
+    pub(super) addresses: Vec<AddressTally>,
     pub(super) rows: IntervalRows,
     /// Of each worker: it has nothing more to say of intervals below this.
     until: Vec<u64>,
@@ -98,6 +101,7 @@ impl Collector {
             messages: vec![MessageTally::default(); layout.script_count()],
             stages: vec![StageTally::default(); layout.stages().len()],
             tls: TlsTally::default(),
+            addresses: vec![AddressTally::default(); layout.address_count()],
             rows: IntervalRows::new(),
             until: vec![0; workers],
             spans: BTreeMap::new(),
@@ -116,6 +120,9 @@ impl Collector {
             self.messages[script.index()].add(tally);
         }
         self.tls.add(&snapshot.tls);
+        for (index, tally) in &snapshot.addresses {
+            self.addresses[*index].add(tally);
+        }
         for (sum, tally) in self.stages.iter_mut().zip(&snapshot.stages) {
             sum.add(tally);
         }
@@ -244,7 +251,7 @@ impl Collector {
             });
         }
         for (series, histogram) in &snapshot.series {
-            let (place, clock, outcome) = self.layout.series_parts(*series);
+            let Some((place, clock, outcome)) = self.layout.series_parts(*series) else { continue };
             let judged = matches!(outcome, Outcome::Accepted | Outcome::Timeout);
             of_stage(place.stage, &mut |counts| match (place.step, clock) {
                 (StepId::EOD, Clock::Service) if judged => counts.eod.add(&histogram.to_sparse()),

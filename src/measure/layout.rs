@@ -1,7 +1,8 @@
 //! Where a sample belongs: stage, script and step, as dense indices.
 
+use crate::measure::addresses::STEPS;
 use crate::measure::outcome::{Clock, Outcome};
-use crate::plan::Plan;
+use crate::plan::{Destination, Plan};
 use crate::scenario::step::{StepId, StepNames};
 
 /// Where a sample, a reply or a failure belongs.
@@ -22,9 +23,12 @@ pub struct Layout {
     stages: Vec<String>,
     scripts: Vec<String>,
     steps: StepNames,
+    /// The target's addresses.
+    addresses: Vec<Destination>,
 }
 
-/// A series of samples: place, clock and outcome. Ordered as reports list them.
+/// A series of samples: place, clock and outcome, ordered as reports list them; or, behind those, stage, address, step
+/// and outcome, where the target has several addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(u32);
 
@@ -44,12 +48,14 @@ impl Layout {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         let target = plan.targets.first().map_or("target", |target| target.name.as_str());
-        Self::from_names(
+        let layout = Self::from_names(
             target,
             plan.stages.iter().map(|stage| stage.name.clone()).collect(),
             plan.scenario.scripts.iter().map(|script| script.name.clone()).collect(),
             plan.scenario.steps.clone(),
-        )
+        );
+        let addresses = plan.targets.first().map(|target| target.addresses.clone());
+        layout.with_addresses(addresses.unwrap_or_default())
     }
 
     /// A layout of these names; at least one stage and one script.
@@ -65,7 +71,20 @@ impl Layout {
     ) -> Self {
         assert!((1..=256).contains(&stages.len()), "a run has 1 to 256 stages");
         assert!((1..=65_536).contains(&scripts.len()), "a run has 1 to 65,536 scripts");
-        let layout = Self { target: target.to_owned(), stages, scripts, steps };
+        let addresses = Vec::new();
+        let layout = Self { target: target.to_owned(), stages, scripts, steps, addresses };
+        assert!(u32::try_from(layout.series_count()).is_ok(), "series are counted in 32 bits");
+        layout
+    }
+
+    /// The same for a target with these addresses.
+    ///
+    /// # Panics
+    /// When a sample could not be indexed: over 65,535 addresses.
+    #[must_use]
+    pub fn with_addresses(self, addresses: Vec<Destination>) -> Self {
+        assert!(u16::try_from(addresses.len()).is_ok(), "a target has at most 65,535 addresses");
+        let layout = Self { addresses, ..self };
         assert!(u32::try_from(layout.series_count()).is_ok(), "series are counted in 32 bits");
         layout
     }
@@ -88,6 +107,12 @@ impl Layout {
         &self.scripts
     }
 
+    /// The target's addresses, in order.
+    #[must_use]
+    pub fn addresses(&self) -> &[Destination] {
+        &self.addresses
+    }
+
     /// The steps.
     #[must_use]
     pub fn steps(&self) -> &StepNames {
@@ -97,7 +122,18 @@ impl Layout {
     /// The tag of a series in `histograms.hlog`.
     #[must_use]
     pub fn tag(&self, series: SeriesId) -> String {
-        let (place, clock, outcome) = self.series_parts(series);
+        let Some((place, clock, outcome)) = self.series_parts(series) else {
+            let (stage, address, step, outcome) = self.address_parts(series);
+            return format!(
+                "target={}|stage={}|address={}|step={}|clock={}|outcome={}",
+                tag_name(&self.target),
+                tag_name(&self.stages[stage]),
+                address + 1,
+                tag_name(self.steps.name(step)),
+                Clock::Service.name(),
+                outcome.name()
+            );
+        };
         format!(
             "target={}|stage={}|script={}|step={}|clock={}|outcome={}",
             tag_name(&self.target),
@@ -117,17 +153,68 @@ impl Layout {
         SeriesId(narrow(index))
     }
 
-    /// What a series is of.
+    /// The series of a sample's service time at one address; `None` where the target has one address only, or the
+    /// step is not told apart so.
     #[must_use]
-    pub fn series_parts(&self, series: SeriesId) -> (Place, Clock, Outcome) {
+    pub fn address_series(
+        &self,
+        stage: u8,
+        address: u16,
+        step: StepId,
+        outcome: Outcome,
+    ) -> Option<SeriesId> {
+        if self.addresses.len() < 2 {
+            return None;
+        }
+        let step = STEPS.iter().position(|known| *known == step)?;
+        let place = self.address(stage, address) * STEPS.len() + step;
+        Some(SeriesId(narrow(self.place_series_count() + place * OUTCOMES + outcome as usize)))
+    }
+
+    /// Stage, address, step and outcome of a series by address.
+    fn address_parts(&self, series: SeriesId) -> (usize, usize, StepId, Outcome) {
+        let index = series.index() - self.place_series_count();
+        let (place, outcome) = (index / OUTCOMES, Outcome::ALL[index % OUTCOMES]);
+        let (address, step) = (place / STEPS.len(), STEPS[place % STEPS.len()]);
+        let addresses = self.addresses.len();
+        (address / addresses, address % addresses, step, outcome)
+    }
+
+    /// What a series is of; `None` for a series by address.
+    #[must_use]
+    pub fn series_parts(&self, series: SeriesId) -> Option<(Place, Clock, Outcome)> {
         let index = series.index();
+        if index >= self.place_series_count() {
+            return None;
+        }
         let outcome = Outcome::ALL[index % OUTCOMES];
         let clock = Clock::ALL[index / OUTCOMES % CLOCKS];
-        (self.place_parts(PlaceId(narrow(index / OUTCOMES / CLOCKS))), clock, outcome)
+        Some((self.place_parts(PlaceId(narrow(index / OUTCOMES / CLOCKS))), clock, outcome))
     }
 
     pub(super) fn series_count(&self) -> usize {
+        let by_address = match self.addresses.len() {
+            0 | 1 => 0,
+            _ => self.address_count() * STEPS.len() * OUTCOMES,
+        };
+        self.place_series_count() + by_address
+    }
+
+    fn place_series_count(&self) -> usize {
         self.place_count() * CLOCKS * OUTCOMES
+    }
+
+    /// An address in one stage as a dense index.
+    pub(super) fn address(&self, stage: u8, address: u16) -> usize {
+        let (stage, address) = (usize::from(stage), usize::from(address));
+        let addresses = self.addresses.len().max(1);
+        assert!(stage < self.stages.len(), "stage {stage} is not in the layout");
+        assert!(address < addresses, "address {address} is not in the layout");
+        stage * addresses + address
+    }
+
+    pub(super) fn address_count(&self) -> usize {
+        self.stages.len() * self.addresses.len().max(1)
     }
 
     pub(super) fn place(&self, place: Place) -> PlaceId {
@@ -229,7 +316,7 @@ mod tests {
         );
         for index in 0..layout.series_count() {
             let series = SeriesId::from_index(index);
-            let (place, clock, outcome) = layout.series_parts(series);
+            let (place, clock, outcome) = layout.series_parts(series).unwrap();
             assert_eq!(layout.series(place, clock, outcome), series);
         }
         let place = Place { stage: 1, script: 1, step: StepId::EOD };
@@ -237,5 +324,35 @@ mod tests {
             layout.tag(layout.series(place, Clock::Service, Outcome::Accepted)),
             "target=target|stage=steady|script=odd_one|step=eod|clock=service|outcome=accepted"
         );
+    }
+
+    #[test]
+    fn series_by_address_lie_behind_the_others() {
+        let address = |text: &str| crate::plan::Address::Tcp(text.parse().unwrap()).into();
+        let one = Layout::from_names("t", vec!["a".into()], vec!["s".into()], StepNames::default())
+            .with_addresses(vec![address("127.0.0.1:25")]);
+        assert_eq!(one.address_series(0, 0, StepId::EOD, Outcome::Accepted), None);
+        let stages = vec!["warmup".into(), "steady".into()];
+        let layout = Layout::from_names("t", stages, vec!["s".into()], StepNames::default());
+        let others = layout.series_count();
+        let layout = layout.with_addresses(vec![address("127.0.0.1:25"), address("127.0.0.2:25")]);
+        let mut seen = std::collections::BTreeSet::new();
+        for (stage, address) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            for step in STEPS {
+                for outcome in Outcome::ALL {
+                    let series = layout.address_series(stage, address, step, outcome).unwrap();
+                    assert!((others..layout.series_count()).contains(&series.index()));
+                    assert_eq!(layout.series_parts(series), None);
+                    assert!(seen.insert(layout.tag(series)), "{}", layout.tag(series));
+                }
+            }
+        }
+        assert_eq!(seen.len(), layout.series_count() - others);
+        assert!(
+            seen.contains(
+                "target=t|stage=steady|address=2|step=eod|clock=service|outcome=accepted"
+            )
+        );
+        assert_eq!(layout.address_series(0, 0, StepId::MAIL, Outcome::Accepted), None);
     }
 }

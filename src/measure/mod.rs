@@ -5,6 +5,7 @@
 //! a clock, prints or opens a file.
 
 pub mod accounting;
+pub mod addresses;
 pub mod collector;
 pub mod extensions;
 pub mod histogram;

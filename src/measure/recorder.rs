@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use crate::clock::{Duration, Instant};
+use crate::measure::addresses::AddressTally;
 use crate::measure::extensions::{Sending, Shortfall};
 use crate::measure::histogram::Histogram;
 use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
-use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
+use crate::measure::outcome::{Clock, Failure, Fate, Fault, Outcome};
 use crate::measure::tally::{
     FailureTally, MessageTally, RecipientFates, ReplyKind, ReplyTally, Sample, StageTally,
 };
@@ -33,6 +34,7 @@ pub struct Recorder {
     messages: Vec<MessageTally>,
     stages: Vec<StageTally>,
     tls: TlsTally,
+    addresses: Vec<AddressTally>,
 }
 
 /// What one worker measured from one `take` to the next. Holds only what was touched.
@@ -49,6 +51,8 @@ pub struct Snapshot {
     pub(super) messages: Vec<(ScriptId, MessageTally)>,
     pub(super) stages: Vec<StageTally>,
     pub(super) tls: TlsTally,
+    /// By index of stage and address.
+    pub(super) addresses: Vec<(usize, AddressTally)>,
 }
 
 impl Recorder {
@@ -69,6 +73,7 @@ impl Recorder {
             messages: vec![MessageTally::default(); layout.script_count()],
             stages: vec![StageTally::default(); layout.stages().len()],
             tls: TlsTally::default(),
+            addresses: vec![AddressTally::default(); layout.address_count()],
             layout,
         }
     }
@@ -188,6 +193,39 @@ impl Recorder {
         self.stages[usize::from(stage)].closed += 1;
     }
 
+    /// The target's address number `address` (from 0) took a connection, so long after it was asked to.
+    pub fn address_connected(&mut self, place: Place, address: u16, took: Duration) {
+        self.addresses[self.layout.address(place.stage, address)].sessions += 1;
+        self.address_sample(place, address, Outcome::Accepted, took);
+    }
+
+    /// That address took none. A failure of our own is not held against it.
+    pub fn address_failed(&mut self, place: Place, address: u16, failure: Failure, took: Duration) {
+        if failure.fault() != Fault::Generator {
+            self.addresses[self.layout.address(place.stage, address)].connect_failures += 1;
+            self.address_sample(place, address, failure.outcome(), took);
+        }
+    }
+
+    /// A message to that address met its fate.
+    pub fn address_message(&mut self, stage: u8, address: u16, fate: Fate) {
+        self.addresses[self.layout.address(stage, address)].fates.count(fate, 1);
+    }
+
+    /// Records a sample by address, where the target has several and the step is one that is told apart so.
+    pub fn address_sample(
+        &mut self,
+        place: Place,
+        address: u16,
+        outcome: Outcome,
+        value: Duration,
+    ) {
+        let Place { stage, step, .. } = place;
+        if let Some(series) = self.layout.address_series(stage, address, step, outcome) {
+            self.series.entry(series.index()).record(value);
+        }
+    }
+
     /// A session that could have gone over to TLS goes on in clear text.
     pub fn stayed_clear(&mut self) {
         self.tls.clear += 1;
@@ -240,7 +278,13 @@ impl Recorder {
             .filter(|(_, tally)| **tally != MessageTally::default())
             .map(|(index, tally)| (ScriptId::from_index(index), std::mem::take(tally)))
             .collect();
+        let addresses = self.addresses.iter_mut().enumerate();
+        let addresses = addresses
+            .filter(|(_, tally)| **tally != AddressTally::default())
+            .map(|(index, tally)| (index, std::mem::take(tally)))
+            .collect();
         Snapshot {
+            addresses,
             worker: self.worker,
             interval: self.current,
             until,

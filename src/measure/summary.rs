@@ -2,6 +2,7 @@
 
 use crate::clock::Duration;
 use crate::measure::accounting::Accounting;
+use crate::measure::addresses::AddressRow;
 use crate::measure::extensions::{ExtensionTally, RoundTripTally};
 use crate::measure::histogram::{Estimate, Histogram};
 use crate::measure::note::Note;
@@ -44,6 +45,8 @@ pub struct Summary {
     pub failures: Vec<FailureRow>,
     /// What was agreed under TLS, over all stages.
     pub tls: TlsTally,
+    /// The target's addresses.
+    pub addresses: Vec<AddressRow>,
     /// The time series.
     pub intervals: Vec<IntervalRow>,
     /// The thresholds, judged.

@@ -2,6 +2,7 @@
 
 use crate::clock::Duration;
 use crate::measure::accounting::{self, Accounting, Balance, Books};
+use crate::measure::addresses;
 use crate::measure::collector::Collector;
 use crate::measure::histogram::Histogram;
 use crate::measure::intervals::{IntervalCounts, ROWS_MAX};
@@ -74,6 +75,7 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
         failures: failures(collector),
         intervals: intervals(collector, plan, end),
         tls: collector.tls.clone(),
+        addresses: addresses::rows(collector),
         notes: notes(collector, plan, end, &messages, &eod, &thresholds),
         validity: validity::judge(end, &accounting, in_judged),
         thresholds,
@@ -435,7 +437,9 @@ fn notes(
             notes.push(Note::ThresholdOnEstimate { threshold, quantile, samples });
         }
     }
-    let overflow = collector.series.values().map(Histogram::overflow).sum();
+    let steps = collector.series.iter();
+    let steps = steps.filter(|(series, _)| collector.layout.series_parts(**series).is_some());
+    let overflow = steps.map(|(_, histogram)| histogram.overflow()).sum();
     if overflow > 0 {
         notes.push(Note::Overflow { samples: overflow });
     }
@@ -446,7 +450,9 @@ fn notes(
 fn failed_logins(collector: &Collector) -> Option<u64> {
     let (mut accepted, mut failed) = (0, 0);
     for (series, histogram) in &collector.series {
-        let (place, clock, outcome) = collector.layout.series_parts(*series);
+        let Some((place, clock, outcome)) = collector.layout.series_parts(*series) else {
+            continue;
+        };
         match (place.step, clock, outcome) {
             (StepId::AUTH, Clock::Service, Outcome::Accepted) => accepted += histogram.samples(),
             (StepId::AUTH, Clock::Service, _) => failed += histogram.samples(),

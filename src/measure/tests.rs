@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::collector::{Collector, Progress};
-use super::layout::Layout;
+use super::layout::{Layout, Place};
 use super::note::Note;
 use super::outcome::{Clock, Failure, Fate, Outcome};
 use super::recorder::Snapshot;
@@ -70,6 +70,13 @@ fn record(
             (place(stage, event.script, StepId(event.step)), Outcome::ALL[event.outcome]);
         recorder.session_opened(stage);
         recorder.sample(place, Clock::Service, outcome, Duration::from_micros(event.value_us));
+        let connect = Place { step: StepId::CONNECT, ..place };
+        let took = Duration::from_micros(event.value_us);
+        match event.outcome {
+            4 => recorder.address_failed(connect, event.script, Failure::TimedOut, took),
+            _ => recorder.address_connected(connect, event.script, took),
+        }
+        recorder.address_message(stage, event.script, Fate::ALL[event.fate]);
         let kind = ReplyKind {
             code: ReplyCode::new([250, 451, 550][event.outcome % 3]).unwrap(),
             enhanced: EnhancedCode::parse(b"2.1.5 x").filter(|_| event.fate % 2 == 0),
@@ -101,7 +108,9 @@ proptest! {
         events in events(),
         order in prop::collection::vec(any::<Index>(), 64),
     ) {
-        let plan = plan(&["submit", "odd"], Vec::new());
+        let mut plan = plan(&["submit", "odd"], Vec::new());
+        let second = crate::plan::Address::Tcp(([127, 0, 0, 2], 25).into());
+        plan.targets[0].addresses.push(second.into());
         let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
         let sum = |snapshots: Vec<Snapshot>| {
             let mut collector = Collector::new(Arc::clone(&layout), SECOND, 3);
@@ -124,10 +133,16 @@ proptest! {
         }
         prop_assert_eq!(&sum(shuffled), &want);
         prop_assert_eq!(&sum(record(&layout, started, &events, |_| 0)), &want);
-        prop_assert_eq!(want.1, events.len() as u64);
+        // Each once more by its address.
+        prop_assert_eq!(want.1, 2 * events.len() as u64);
 
         let summary = want.0;
         prop_assert!(summary.accounting.closes, "{:?}", summary.accounting.faults);
+        let by_address: u64 = summary.addresses.iter().map(|row| row.tally.fates.sum()).sum();
+        prop_assert_eq!(by_address, events.len() as u64);
+        let tried = summary.addresses.iter().map(|row| row.tally);
+        let tried: u64 = tried.map(|tally| tally.sessions + tally.connect_failures).sum();
+        prop_assert_eq!(tried, events.len() as u64);
         let started: u64 = summary.intervals.iter().map(|row| row.started).sum();
         prop_assert_eq!(started, events.len() as u64);
         let replies: u64 = summary.replies.iter().map(|row| row.count).sum();
@@ -352,4 +367,43 @@ fn logins_that_all_failed_are_noted() {
     let of_logins = |note: &Note| note.name() == "every_login_failed";
     assert!(!summary_of(one_good, |_| {}).notes.iter().any(of_logins));
     assert!(!summary_of(|_| {}, |_| {}).notes.iter().any(of_logins));
+}
+
+#[test]
+fn each_address_has_times_of_its_own_and_a_single_one_those_of_the_target() {
+    let rows = |addresses: u16| {
+        let mut plan = plan(&["submit"], Vec::new());
+        let address = |last: u16| crate::plan::Address::Tcp(([127, 0, 0, 1], last).into()).into();
+        plan.targets[0].addresses = (0..addresses).map(address).collect();
+        let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
+        let mut recorder = recorders(&layout, started, 1).remove(0);
+        let eod = place(STEADY, 0, StepId::EOD);
+        for n in 0..200_u16 {
+            let address = n % addresses;
+            let outcome = if n < 190 { Outcome::Accepted } else { Outcome::Rejected };
+            let took = Duration::from_millis(1 + u64::from(address) * 10);
+            recorder.sample(eod, Clock::Service, outcome, took);
+            recorder.address_sample(eod, address, outcome, took);
+            // A descriptor that we lack is not the address's fault.
+            recorder.address_failed(
+                place(STEADY, 0, StepId::CONNECT),
+                address,
+                Failure::NoDescriptors,
+                took,
+            );
+        }
+        let mut collector = Collector::new(layout, SECOND, 1);
+        collector.add(recorder.finish(started + 10 * SECOND));
+        let summary = collector.summary(&plan, &finished());
+        let judged = summary.addresses.into_iter().filter(|row| row.stage == "steady");
+        judged.collect::<Vec<_>>()
+    };
+    let medians = |rows: &[super::addresses::AddressRow]| {
+        rows.iter().map(|row| row.eod.p50.map(|p50| p50.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(medians(&rows(2)), [Some(1_000), Some(11_007)]);
+    assert_eq!(medians(&rows(1)), [Some(1_000)]);
+    let two = rows(2);
+    assert_eq!((two[0].number, two[1].number), (1, 2));
+    assert!(two.iter().all(|row| row.tally.connect_failures == 0 && row.connect.p50.is_none()));
 }

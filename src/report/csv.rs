@@ -97,6 +97,41 @@ const INTERVALS: &[&str] = &[
     "eod_us_p50",
     "eod_us_p99",
 ];
+const ADDRESSES: &[&str] = &[
+    "target",
+    "stage",
+    "number",
+    "host",
+    "address",
+    "preference",
+    "sessions",
+    "connect_failures",
+    "attempted",
+    "accepted",
+    "deferred",
+    "rejected",
+    "failed",
+    "in_doubt",
+    "unfinished",
+    "connect_us_p50",
+    "connect_us_p50_low",
+    "connect_us_p50_high",
+    "connect_us_p99",
+    "connect_us_p99_low",
+    "connect_us_p99_high",
+    "greeting_us_p50",
+    "greeting_us_p50_low",
+    "greeting_us_p50_high",
+    "greeting_us_p99",
+    "greeting_us_p99_low",
+    "greeting_us_p99_high",
+    "eod_us_p50",
+    "eod_us_p50_low",
+    "eod_us_p50_high",
+    "eod_us_p99",
+    "eod_us_p99_low",
+    "eod_us_p99_high",
+];
 const THRESHOLDS: &[&str] = &["threshold", "value", "limit", "verdict"];
 
 /// Every CSV file with its name.
@@ -108,6 +143,7 @@ pub fn files(summary: &Summary) -> Vec<(&'static str, Vec<u8>)> {
         ("replies.csv", table(REPLIES, replies(summary))),
         ("outcomes.csv", table(OUTCOMES, outcomes(summary))),
         ("failures.csv", table(FAILURES, failures(summary))),
+        ("addresses.csv", table(ADDRESSES, addresses(summary))),
         ("intervals.csv", table(INTERVALS, intervals(summary))),
         ("thresholds.csv", table(THRESHOLDS, thresholds(summary))),
     ]
@@ -250,6 +286,34 @@ fn intervals(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
             optional(row.eod_us_p50),
             optional(row.eod_us_p99),
         ]
+    })
+}
+
+fn addresses(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
+    summary.addresses.iter().map(|row| {
+        let (one, fates) = (&row.destination, &row.tally.fates);
+        let mut cells = vec![
+            cell(row.target.as_bytes()),
+            cell(row.stage.as_bytes()),
+            row.number.to_string(),
+            cell(one.host.as_deref().unwrap_or_default().as_bytes()),
+            cell(one.address.to_string().as_bytes()),
+            optional(one.host.as_ref().map(|_| one.preference)),
+            row.tally.sessions.to_string(),
+            row.tally.connect_failures.to_string(),
+            fates.sum().to_string(),
+            fates.of(Fate::Accepted).to_string(),
+            fates.of(Fate::Deferred).to_string(),
+            fates.of(Fate::Rejected).to_string(),
+            fates.of(Fate::Failed).to_string(),
+            fates.of(Fate::InDoubt).to_string(),
+            fates.of(Fate::Unfinished).to_string(),
+        ];
+        for times in [row.connect, row.greeting, row.eod] {
+            cells.extend(estimate(times.p50));
+            cells.extend(estimate(times.p99));
+        }
+        cells
     })
 }
 

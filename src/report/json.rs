@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{extensions, tls};
 use crate::measure::accounting::Balance;
+use crate::measure::addresses::AddressRow;
 use crate::measure::outcome::Fate;
 use crate::measure::summary::{LatencyRow, Summary};
 use crate::measure::tally::FateCounts;
@@ -182,6 +183,7 @@ struct Tallies<'a> {
     outcomes: Vec<Outcome<'a>>,
     replies: Vec<Reply<'a>>,
     failures: Vec<Failure<'a>>,
+    addresses: Vec<AddressTally<'a>>,
     intervals: Vec<Interval<'a>>,
 }
 
@@ -245,6 +247,18 @@ struct Failure<'a> {
     failure: &'static str,
     count: u64,
     detail: String,
+}
+
+#[derive(Serialize)]
+struct AddressTally<'a> {
+    stage: &'a str,
+    number: usize,
+    host: Option<&'a str>,
+    address: String,
+    preference: Option<u16>,
+    sessions: u64,
+    connect_failures: u64,
+    fates: Fates,
 }
 
 #[derive(Serialize)]
@@ -402,7 +416,22 @@ fn tallies(summary: &Summary) -> Tallies<'_> {
                 detail: printable(&row.detail),
             })
             .collect(),
+        addresses: summary.addresses.iter().map(address).collect(),
         intervals: intervals(summary),
+    }
+}
+
+fn address(row: &AddressRow) -> AddressTally<'_> {
+    let one = &row.destination;
+    AddressTally {
+        stage: &row.stage,
+        number: row.number,
+        host: one.host.as_deref(),
+        address: one.address.to_string(),
+        preference: one.host.as_ref().map(|_| one.preference),
+        sessions: row.tally.sessions,
+        connect_failures: row.tally.connect_failures,
+        fates: fates(&row.tally.fates),
     }
 }
 

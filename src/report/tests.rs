@@ -13,14 +13,14 @@ use super::{HostFacts, RunFacts, csv, json, text};
 use crate::clock::{self, Duration};
 use crate::measure::collector::Collector;
 use crate::measure::histogram::Histogram;
-use crate::measure::layout::Layout;
+use crate::measure::layout::{Layout, Place};
 use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
 use crate::measure::recorder::Recorder;
 use crate::measure::summary::{Figures, Summary};
 use crate::measure::tally::{RecipientFates, ReplyKind};
 use crate::measure::testing::{place, plan, recorders};
 use crate::measure::validity::EndOfRun;
-use crate::plan::Plan;
+use crate::plan::{Address, Destination, Plan};
 use crate::scenario::step::StepId;
 use crate::scenario::threshold::{Comparison, MessageShare, Metric, Statistic, Threshold};
 use crate::smtp::reply::{EnhancedCode, ReplyCode};
@@ -149,6 +149,7 @@ fn the_log_adds_up_to_the_latency_table() {
     assert_eq!(
         names,
         [
+            "addresses.csv",
             "failures.csv",
             "histograms.hlog",
             "intervals.csv",
@@ -203,6 +204,7 @@ fn headers_are_the_promised_ones() {
         replies.csv: target,stage,script,step,reply_code,enhanced_code,outcome,count,share,sample_text
         outcomes.csv: target,stage,script,unit,outcome,count,base,share,share_low,share_high
         failures.csv: target,stage,script,step,failure,fault,count,detail
+        addresses.csv: target,stage,number,host,address,preference,sessions,connect_failures,attempted,accepted,deferred,rejected,failed,in_doubt,unfinished,connect_us_p50,connect_us_p50_low,connect_us_p50_high,connect_us_p99,connect_us_p99_low,connect_us_p99_high,greeting_us_p50,greeting_us_p50_low,greeting_us_p50_high,greeting_us_p99,greeting_us_p99_low,greeting_us_p99_high,eod_us_p50,eod_us_p50_low,eod_us_p50_high,eod_us_p99,eod_us_p99_low,eod_us_p99_high
         intervals.csv: target,stage,second,offered,started,accepted,deferred,rejected,failed,in_doubt,unfinished,open_sessions,replies_2yz,replies_4yz,replies_5yz,messages_per_s,bytes_per_s,lag_us_p99,eod_us_p50,eod_us_p99
         thresholds.csv: threshold,value,limit,verdict
     "#]]
@@ -370,4 +372,40 @@ fn the_manifest_tells_what_was_run() {
     check("/plan/stages/1/end_s", 10.0.into());
     let sha256 = run.pointer("/scenario/sha256").and_then(|sha256| sha256.as_str());
     assert_eq!(sha256.map(str::len), Some(64));
+}
+
+#[test]
+fn several_addresses_have_a_block_and_one_has_none() {
+    let shown = |hosts: &[(&str, u16)]| {
+        let mut plan = known_plan();
+        let one = |(host, preference): &(&str, u16)| Destination {
+            address: Address::Tcp("[2001:db8:1234:5678:9abc:def0:1234:5678]:25".parse().unwrap()),
+            host: Some((*host).to_owned()),
+            preference: *preference,
+        };
+        plan.targets[0].addresses = hosts.iter().map(one).collect();
+        let layout = Arc::new(Layout::new(&plan));
+        let mut recorder = Recorder::new(Arc::clone(&layout), 0, clock::now(), SECOND);
+        let connect = Place { stage: 1, script: 0, step: StepId::CONNECT };
+        recorder.address_failed(connect, 0, Failure::Refused, Duration::from_millis(1));
+        for _ in 0..9 {
+            let last = u16::try_from(hosts.len() - 1).unwrap();
+            recorder.address_connected(connect, last, Duration::from_micros(250));
+        }
+        let mut collector = Collector::new(layout, SECOND, 1);
+        collector.add(recorder.finish(clock::now()));
+        text::render(&collector.summary(&plan, &end()), &plan, false)
+    };
+    let two = shown(&[("mx1.a-rather-long-domain.test", 10), ("b.test", 20)]);
+    assert!(two.lines().all(|line| line.chars().count() <= 100), "{two}");
+    let block: Vec<&str> = two.lines().skip_while(|line| !line.starts_with("address")).collect();
+    assert!(block[1].starts_with("mx1.a-rather-long-domain.test ([2…"), "{two}");
+    let cells = |row: &'static str| row.split_whitespace().collect::<Vec<_>>();
+    assert_eq!(
+        block[2].split_whitespace().collect::<Vec<_>>()[2..],
+        cells("9 0 0 250 µs - -"),
+        "{two}"
+    );
+    assert_eq!(block[1].split_whitespace().collect::<Vec<_>>()[2..], cells("0 1 0 - - -"), "{two}");
+    assert!(!shown(&[("mx1.test", 10)]).contains("address  "));
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::{extensions, tls};
 use crate::measure::accounting::Balance;
+use crate::measure::addresses::AddressRow;
 use crate::measure::histogram::Estimate;
 use crate::measure::outcome::{Fate, Outcome};
 use crate::measure::summary::{FailureRow, ReplyRow, StepRow, Summary};
@@ -41,6 +42,7 @@ pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
     rates(&mut text, summary);
     books(&mut text, summary);
     steps(&mut text, &summary.steps);
+    addresses(&mut text, summary);
     replies(&mut text, summary);
     failures(&mut text, summary);
     for (index, line) in extensions::words(summary).into_iter().enumerate() {
@@ -246,6 +248,34 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
             value(figures.p99),
         ));
     }
+}
+
+/// Where the target has several addresses, each of them in the judged stage.
+fn addresses(text: &mut Text, summary: &Summary) {
+    let judged = summary.addresses.iter().filter(|row| row.stage == summary.judged_stage);
+    let rows: Vec<&AddressRow> = judged.collect();
+    if rows.len() < 2 {
+        return;
+    }
+    text.gap();
+    text.row(&format!(
+        "{:35}{:>9}{:>10}{:>11}{:>11}{:>12}{:>12}",
+        "address", "sessions", "unreached", "accepted", "connect p50", "eod p50", "eod p99"
+    ));
+    for row in rows.iter().take(LINES_MAX) {
+        let value = |estimate: Option<Estimate>| time(estimate.map(|estimate| estimate.value));
+        text.row(&format!(
+            "{:35}{:>9}{:>10}{:>11}{:>11}{:>12}{:>12}",
+            cut(&row.destination.to_string(), 34),
+            grouped(row.tally.sessions),
+            grouped(row.tally.connect_failures),
+            grouped(row.tally.fates.of(Fate::Accepted)),
+            value(row.connect.p50),
+            value(row.eod.p50),
+            value(row.eod.p99),
+        ));
+    }
+    more(text, rows.len(), "addresses.csv");
 }
 
 /// Replies of the judged stage, those that were not expected first.

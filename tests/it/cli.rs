@@ -92,6 +92,7 @@ fn the_last_line_of_stdout_names_the_result_folder() {
         "replies.csv",
         "outcomes.csv",
         "failures.csv",
+        "addresses.csv",
         "intervals.csv",
         "thresholds.csv",
         "histograms.hlog",

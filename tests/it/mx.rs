@@ -7,10 +7,31 @@ use tempfile::TempDir;
 use crate::support::dns::DnsServer;
 use crate::support::peer::Peer;
 use crate::support::program::{Finished, Smtpbench};
+use crate::support::results::Results;
 
 /// `once` against `url` with the names of `dns`.
 fn once(dns: &DnsServer, url: &str) -> Smtpbench {
     Smtpbench::new(&["once", "--dns", &dns.address(), "--target", url])
+}
+
+/// A run without preflight, a message a session, and its results.
+fn run(dns: &DnsServer, port: u16, sessions: &str, messages: &str) -> Results {
+    let folder = TempDir::new().unwrap();
+    Smtpbench::new(&[
+        "run",
+        "--messages-per-session",
+        "1",
+        "--no-preflight",
+        "--sessions",
+        sessions,
+    ])
+    .args(&["--messages", messages, "--dns", &dns.address(), "--target"])
+    .arg(format!("mx://example.test:{port}"))
+    .arg("--out")
+    .arg(folder.path().join("out"))
+    .run()
+    .code(&[0]);
+    Results::keep(folder, "out").add_up()
 }
 
 /// Nothing can be measured: 69, with these words.
@@ -31,16 +52,7 @@ fn the_host_of_the_lowest_preference_gets_the_mail() {
         "example.test MX 30 third.test\nexample.test MX 10 first.test\nexample.test MX 20 second.test
          first.test A 127.0.0.3\nsecond.test A 127.0.0.2\nthird.test A 127.0.0.4",
     );
-    let folder = TempDir::new().unwrap();
-    Smtpbench::new(&["run", "--sessions", "3", "--messages", "9", "--messages-per-session", "1"])
-        .arg("--dns")
-        .arg(dns.address())
-        .arg("--target")
-        .arg(format!("mx://example.test:{port}"))
-        .arg("--out")
-        .arg(folder.path().join("out"))
-        .run()
-        .code(&[0]);
+    run(&dns, port, "3", "9");
     let connections: Vec<usize> = peers.iter().map(Peer::connections).collect();
     assert_eq!([connections[0], connections[2]], [0, 0], "{connections:?}");
     assert!(connections[1] >= 9, "{connections:?}");
@@ -59,6 +71,12 @@ fn a_dead_host_is_passed_over_for_the_next() {
         .stdout_has("no connection to dead.test (127.0.0.2")
         .stdout_has("connected to alive.test (127.0.0.3");
     assert_eq!(peers[0].connections(), 1);
+    let table = run(&dns, port, "2", "30").table("addresses.csv");
+    let of = |column, host| table.sum(column, &[("host", host)]);
+    assert_eq!((of("sessions", "dead.test"), of("sessions", "alive.test")), (0, 30), "{table}");
+    assert_eq!(of("connect_failures", "dead.test"), 30, "{table}");
+    assert_eq!(of("connect_failures", "alive.test"), 0, "{table}");
+    assert_ne!(table.cells("connect_us_p50", &[("host", "alive.test")]), [""], "{table}");
 }
 
 #[test]
@@ -68,21 +86,19 @@ fn hosts_of_equal_preference_share_the_sessions() {
         "example.test MX 10 one.test\nexample.test MX 10 two.test\nexample.test MX 20 spare.test
          one.test A 127.0.0.2\ntwo.test A 127.0.0.3\nspare.test A 127.0.0.4",
     );
-    let folder = TempDir::new().unwrap();
-    Smtpbench::new(&["run", "--sessions", "4", "--messages", "40", "--messages-per-session", "1"])
-        .arg("--no-preflight")
-        .arg("--dns")
-        .arg(dns.address())
-        .arg("--target")
-        .arg(format!("mx://example.test:{port}"))
-        .arg("--out")
-        .arg(folder.path().join("out"))
-        .run()
-        .code(&[0]);
+    let results = run(&dns, port, "4", "40");
     let [one, two, spare] = [0, 1, 2].map(|index: usize| peers[index].connections());
     assert_eq!(spare, 0);
     // Each of four slots takes turns for itself.
     assert!(one.abs_diff(two) <= 4 && one + two >= 40, "{one} and {two}");
+    let table = results.table("addresses.csv");
+    for (host, connections) in [("one.test", one), ("two.test", two), ("spare.test", spare)] {
+        let sessions = table.sum("sessions", &[("host", host)]);
+        assert_eq!(sessions, connections as u64, "{host}\n{table}");
+        assert_eq!(table.sum("accepted", &[("host", host)]), sessions, "{host}\n{table}");
+    }
+    assert_eq!(table.cells("preference", &[("host", "spare.test")]), ["20"]);
+    assert_eq!(table.cells("eod_us_p50", &[("host", "spare.test")]), [""]);
 }
 
 #[test]

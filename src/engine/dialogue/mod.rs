@@ -6,6 +6,7 @@
 //! is read to [`Dialogue::handle_input`], also while a write is under way; report what goes wrong by
 //! [`Dialogue::handle_timeout`] and [`Dialogue::handle_failure`].
 
+mod address;
 mod auth;
 mod message;
 mod parameters;
@@ -30,6 +31,7 @@ use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::session::{Owed, Session};
+use address::Attempt;
 use auth::Exchange;
 use message::Message;
 use security::SessionSecurity;
@@ -167,6 +169,7 @@ pub struct Dialogue {
     /// Outcomes of replies so far, a bit each; a refused EHLO that HELO makes good is not in it.
     seen: u8,
     connected: bool,
+    attempt: Attempt,
     failure: Option<Failure>,
     pauses: u64,
     exchange: Option<Box<Exchange>>,
@@ -237,6 +240,7 @@ impl Dialogue {
             fruitful: false,
             seen: 0,
             connected: false,
+            attempt: Attempt { address: 0, began: now },
             failure: None,
             pauses: 0,
             exchange: None,
@@ -256,6 +260,7 @@ impl Dialogue {
     pub fn connected(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
         self.connected = true;
         desk.recorder.session_opened(self.stage);
+        self.address_connected(desk, now);
         let place = self.place(StepId::CONNECT, self.stage);
         let took = now.saturating_duration_since(self.started);
         desk.recorder.sample(place, Clock::Service, Outcome::Accepted, took);
@@ -480,6 +485,7 @@ impl Dialogue {
         if let Some(since) = since {
             let waited = now.saturating_duration_since(since);
             desk.recorder.sample(place, Clock::Service, outcome, waited);
+            desk.recorder.address_sample(place, self.attempt.address, outcome, waited);
         }
         desk.recorder.failure(place, failure, &self.presentable(failure, detail));
         self.failure.get_or_insert(failure);
@@ -528,6 +534,7 @@ impl Dialogue {
         let (stage, script) = (message.stage, self.script);
         let bytes = message.bytes;
         desk.recorder.message_ended(stage, script, ending.fate, &ending.recipients, window, bytes);
+        desk.recorder.address_message(stage, self.attempt.address, ending.fate);
         if ending.fate == Fate::Accepted {
             self.fruitful = true;
             let sending = Sending::new(message.bdat, message.pipelined);

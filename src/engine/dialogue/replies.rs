@@ -103,6 +103,7 @@ impl Dialogue {
         let place = self.place(debt.step, self.stage_of(plan, desk, owed.sent));
         let took = now.saturating_duration_since(owed.sent);
         desk.recorder.sample(place, Clock::Service, outcome, took);
+        desk.recorder.address_sample(place, self.attempt.address, outcome, took);
         desk.recorder.reply(place, reply.code(), reply.enhanced(), outcome, reply);
         let makes_do = match debt.role {
             Role::Ehlo => !lmtp,

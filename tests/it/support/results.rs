@@ -87,6 +87,11 @@ impl Results {
             let total = self.messages(outcome);
             assert_eq!(sum, total, "{column} over the intervals against {outcome}\n{intervals}");
         }
+        let addresses = self.table("addresses.csv");
+        for fate in ["accepted", "deferred", "rejected", "failed", "in_doubt", "unfinished"] {
+            let (sum, total) = (addresses.sum(fate, &[]), self.messages(fate));
+            assert_eq!(sum, total, "{fate} over the addresses\n{addresses}");
+        }
         let started = intervals.sum("started", &[]);
         let ended: u64 = FATES.iter().map(|fate| self.messages(fate)).sum();
         assert_eq!(started, ended, "started against ended messages\n{intervals}");
