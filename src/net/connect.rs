@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
@@ -39,6 +40,9 @@ pub async fn connect(address: &Address, source: Option<IpAddr>) -> io::Result<St
                 Some(source) => {
                     let socket =
                         if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                    // The port is then chosen on connecting, so that one is used again for another address of the
+                    // target. A kernel without it (Linux before 4.2) chooses one for all of them.
+                    let _ = setsockopt(&socket, sockopt::IpBindAddressNoPort, &true);
                     socket.bind(SocketAddr::new(source, 0))?;
                     socket.connect(*address).await?
                 }
@@ -239,6 +243,22 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_address_shares_its_ports_between_targets() {
+        for (listen, source) in [("127.0.0.1:0", "127.0.0.2"), ("[::1]:0", "::1")] {
+            let listener = std::net::TcpListener::bind(listen).unwrap();
+            let address = Address::Tcp(listener.local_addr().unwrap());
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let source: IpAddr = source.parse().unwrap();
+            let stream = runtime.block_on(connect(&address, Some(source))).unwrap();
+            let Stream::Clear(Socket::Tcp(stream)) = &stream else { panic!("TCP") };
+            assert_eq!(stream.local_addr().unwrap().ip(), source);
+            let option = nix::sys::socket::getsockopt(stream, sockopt::IpBindAddressNoPort);
+            assert_eq!(option, Ok(true), "{listen}");
+        }
+    }
 
     #[test]
     fn our_own_limits_are_never_the_targets_fault() {

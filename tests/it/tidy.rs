@@ -24,6 +24,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("hdrhistogram", &["measure", "report/hlog.rs"]),
     ("hickory_resolver", &["net/dns.rs"]),
     ("indicatif", &["live"]),
+    ("nix", &["net"]),
     ("rustls", &["net"]),
     ("tokio", &["net", "engine", "sink", "cli"]),
 ];
