@@ -85,7 +85,7 @@ fn recorder(c: &mut Criterion) {
             recorder.sample(place, Clock::Service, Outcome::Accepted, Duration::from_micros(us));
             let mut input = &b"250 2.1.5 recipient ok\r\n"[..];
             if let Ok(Some(reply)) = parser.feed(&mut input) {
-                recorder.reply(place, reply.code(), reply.enhanced(), Outcome::Accepted, &reply);
+                recorder.reply(place, Outcome::Accepted, &reply, |text| text);
             }
         });
     });

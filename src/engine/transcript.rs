@@ -33,7 +33,9 @@ pub struct Transcript {
     cut: bool,
     data_lines: usize,
     /// A login is under way: what is said in it is not shown.
-    login: Option<Hidden>,
+    in_login: bool,
+    /// What the logins so far may not have shown, whoever repeats it later.
+    hidden: Hidden,
 }
 
 impl Transcript {
@@ -46,7 +48,8 @@ impl Transcript {
             partial: Vec::new(),
             cut: false,
             data_lines: 0,
-            login: None,
+            in_login: false,
+            hidden: Hidden::default(),
         }
     }
 
@@ -96,11 +99,11 @@ impl Transcript {
     /// What is shown of a line of ours that logs in (RFC 4954 section 4); `None` for any other.
     fn hide_ours(&mut self, line: &[u8]) -> Option<Vec<u8>> {
         let line = line.trim_ascii();
-        let (shown, token) = match &self.login {
+        let (shown, token) = match self.in_login {
             // Also the lines that a script sends raw behind an AUTH of its own.
-            Some(_) if line == b"*" => return None,
-            Some(_) => (String::new(), line),
-            None => {
+            true if line == b"*" => return None,
+            true => (String::new(), line),
+            false => {
                 line.get(..5).filter(|verb| verb.eq_ignore_ascii_case(b"AUTH "))?;
                 let mechanism = line[5..].trim_ascii_start();
                 let end = mechanism.iter().position(u8::is_ascii_whitespace);
@@ -108,10 +111,10 @@ impl Transcript {
                 (format!("AUTH {} ", String::from_utf8_lossy(name)), token.trim_ascii_start())
             }
         };
-        let login = self.login.get_or_insert_default();
-        login.add(token);
+        self.in_login = true;
+        self.hidden.add(token);
         if let Some(message) = sasl::decode(token) {
-            login.add(secret_of(&message));
+            self.hidden.add(secret_of(&message));
         }
         Some(match token.is_empty() {
             true => shown.trim_end().into(),
@@ -123,7 +126,9 @@ impl Transcript {
     fn push_theirs(&mut self, now: Instant, line: &[u8]) {
         let ends = line.ends_with(b"\n");
         let continues = std::mem::replace(&mut self.cut, !ends);
-        let Some(login) = &self.login else { return self.push(now, Side::Peer, line) };
+        if !self.in_login && !self.hidden.is_in(line) {
+            return self.push(now, Side::Peer, line);
+        }
         let is_code = |code: &[u8]| {
             code.iter().all(u8::is_ascii_digit) && !matches!(line.get(3), Some(b'0'..=b'9'))
         };
@@ -140,14 +145,14 @@ impl Transcript {
             None => hidden(line.trim_ascii_end()),
             Some(b"334") if text.is_empty() => line.to_vec(),
             Some(b"334") => [b"334 ".as_slice(), &hidden(text)].concat(),
-            Some(code) if login.is_in(text) || !ends => {
+            Some(code) if self.hidden.is_in(text) || !ends => {
                 let separator = line.get(3..4).unwrap_or_default();
                 [code, separator, &hidden(text)].concat()
             }
             Some(_) => line.to_vec(),
         };
         if code.is_some_and(|code| code != b"334") && line.get(3) != Some(&b'-') {
-            self.login = None;
+            self.in_login = false;
         }
         self.push(now, Side::Peer, &shown);
     }

@@ -15,7 +15,7 @@ use crate::measure::tally::{
     FailureTally, MessageTally, RecipientFates, ReplyKind, ReplyTally, Sample, StageTally,
 };
 use crate::measure::tls::{TlsFacts, TlsTally};
-use crate::smtp::reply::{EnhancedCode, Reply, ReplyCode};
+use crate::smtp::reply::Reply;
 
 /// Takes the samples of one worker.
 #[derive(Debug)]
@@ -117,30 +117,16 @@ impl Recorder {
         self.series.entry(series).record(value);
     }
 
-    /// Counts a reply; its text is looked at only for the first of its kind in an interval.
+    /// Counts a reply. Only of the first of its kind in an interval the text is kept: what `shown` makes of it.
     pub fn reply(
         &mut self,
         place: Place,
-        code: ReplyCode,
-        enhanced: Option<EnhancedCode>,
         outcome: Outcome,
         reply: &Reply<'_>,
+        shown: impl FnOnce(Vec<u8>) -> Vec<u8>,
     ) {
-        let kind = ReplyKind { code, enhanced, outcome };
-        self.count_reply(place, kind, || reply.lines().collect::<Vec<_>>().join(&b'\n'));
-    }
-
-    /// As [`Recorder::reply`], for a reply of which `shown` may be shown.
-    pub fn reply_shown(
-        &mut self,
-        place: Place,
-        code: ReplyCode,
-        enhanced: Option<EnhancedCode>,
-        outcome: Outcome,
-        shown: &[u8],
-    ) {
-        let kind = ReplyKind { code, enhanced, outcome };
-        self.count_reply(place, kind, || shown.to_vec());
+        let kind = ReplyKind { code: reply.code(), enhanced: reply.enhanced(), outcome };
+        self.count_reply(place, kind, || shown(reply.lines().collect::<Vec<_>>().join(&b'\n')));
     }
 
     /// Counts a failure; `detail` is what the system or the peer said of it, or empty.

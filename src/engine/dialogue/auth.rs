@@ -6,7 +6,7 @@
 use super::{Action, Debt, Dialogue, Role, Todo};
 use crate::clock::Instant;
 use crate::engine::desk::Desk;
-use crate::engine::hidden::{Hidden, stars};
+use crate::engine::hidden::stars;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::message::template::Template;
 use crate::plan::Plan;
@@ -18,6 +18,7 @@ use crate::smtp::reply::{Reply, Severity};
 use crate::smtp::sasl::{
     self, Client, CredentialError, Credentials, Mechanism, Peer, Secret, fresh_nonce,
 };
+use crate::smtp::session::Owed;
 
 /// RFC 4954 section 4: another round follows.
 const CHALLENGE: u16 = 334;
@@ -31,7 +32,6 @@ pub(super) struct Exchange {
     began: Instant,
     /// What goes out next, in base64.
     response: Secret,
-    hidden: Hidden,
 }
 
 impl Dialogue {
@@ -47,13 +47,20 @@ impl Dialogue {
         Some(exchange.began)
     }
 
-    /// What may be shown of bytes that are no reply: during a login they may repeat it.
+    /// What may be shown of bytes that are no reply: during a login they may repeat it, also in pieces too short to
+    /// tell.
     pub(super) fn presentable(&self, failure: Failure, detail: &str) -> String {
         let quotes = matches!(
             failure,
-            Failure::Garbage | Failure::LineTooLong | Failure::ReplyTooLong | Failure::TimedOut
+            Failure::Garbage
+                | Failure::LineTooLong
+                | Failure::ReplyTooLong
+                | Failure::TimedOut
+                | Failure::Unsolicited
+                | Failure::ClearTextAfterStarttls
         );
-        match self.exchange.is_some() && quotes && !detail.is_empty() {
+        let unclear = self.exchange.is_some() && !detail.is_empty();
+        match quotes && (unclear || self.hidden.is_in(detail.as_bytes())) {
             true => stars(detail.len()),
             false => detail.to_owned(),
         }
@@ -90,8 +97,7 @@ impl Dialogue {
             user: self.rendered(plan, user),
             secret: Secret::new(self.rendered(plan, password.expose())),
         };
-        let mut hidden = Hidden::default();
-        hidden.add(credentials.secret.expose().as_bytes());
+        self.hidden.add(credentials.secret.expose().as_bytes());
         let mut client = match self.client(plan, mechanism, credentials) {
             Ok(client) => client,
             Err(error) => {
@@ -112,13 +118,13 @@ impl Dialogue {
                 line.push(' ');
                 // No mechanism here begins with nothing, which would be written `=`.
                 line.push_str(&token);
-                hidden.add(token.as_bytes());
+                self.hidden.add(token.as_bytes());
             }
         }
         desk.out.raw(line.as_bytes());
         desk.out.raw(b"\r\n");
         let response = Secret::new("");
-        self.exchange = Some(Box::new(Exchange { client, began: now, response, hidden }));
+        self.exchange = Some(Box::new(Exchange { client, began: now, response }));
         self.owe(plan, now, StepId::AUTH, Role::Auth, index);
         Some(Action::Write(None))
     }
@@ -189,7 +195,7 @@ impl Dialogue {
     ) -> Action {
         if let Some(exchange) = &mut self.exchange {
             let response = std::mem::replace(&mut exchange.response, Secret::new(""));
-            exchange.hidden.add(response.expose().as_bytes());
+            self.hidden.add(response.expose().as_bytes());
             desk.out.raw(response.expose().as_bytes());
         }
         desk.out.raw(b"\r\n");
@@ -216,22 +222,23 @@ impl Dialogue {
         plan: &Plan,
         desk: &mut Desk,
         now: Instant,
-        debt: Debt,
+        owed: Owed<Debt>,
         reply: &Reply<'_>,
     ) {
-        let code = reply.code();
-        let place = self.place(StepId::AUTH, self.stage_of(plan, desk, now));
+        let (debt, code) = (owed.what, reply.code());
+        let began = self.began(debt).unwrap_or(owed.sent);
+        let place = self.place(StepId::AUTH, self.stage_of(plan, desk, began));
         let text = reply.lines().collect::<Vec<_>>().join(&b'\n');
         let Some(exchange) = self.exchange.as_mut().filter(|_| debt.role == Role::Auth) else {
             // The reply to `*`; why it was sent is told already.
             let outcome = self.judge(plan, debt, code);
-            desk.recorder.reply(place, code, reply.enhanced(), outcome, reply);
+            desk.recorder.reply(place, outcome, reply, |text| self.hidden.clean(text));
             self.todo = Todo::Quit;
             return;
         };
         if code.number() == CHALLENGE {
-            let shown = stars(text.len()).into_bytes();
-            desk.recorder.reply_shown(place, code, None, Outcome::Accepted, &shown);
+            let shown = |text: Vec<u8>| stars(text.len()).into_bytes();
+            desk.recorder.reply(place, Outcome::Accepted, reply, shown);
             let step = match sasl::decode(text.trim_ascii()) {
                 None => Err((Failure::AuthChallenge, "a challenge that is no base64".to_owned())),
                 Some(challenge) => {
@@ -263,10 +270,9 @@ impl Dialogue {
             }
             return;
         }
-        let shown = exchange.hidden.clean(&text);
-        let (began, proven) = (exchange.began, exchange.client.finish());
+        let proven = exchange.client.finish();
         let outcome = self.judge(plan, debt, code);
-        desk.recorder.reply_shown(place, code, reply.enhanced(), outcome, &shown);
+        desk.recorder.reply(place, outcome, reply, |text| self.hidden.clean(text));
         self.seen |= 1 << outcome as u8;
         if code.severity() == Severity::Completed
             && let Err(fault) = proven

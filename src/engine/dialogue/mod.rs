@@ -19,6 +19,7 @@ mod via;
 
 use crate::clock::{Duration, Instant};
 use crate::engine::desk::Desk;
+use crate::engine::hidden::Hidden;
 use crate::engine::upload::UploadPart;
 use crate::measure::extensions::Sending;
 use crate::measure::layout::Place;
@@ -69,6 +70,7 @@ struct Debt {
 enum Role {
     Greeting,
     Ehlo,
+    Helo,
     /// XCLIENT of our own accord.
     Xclient,
     /// HELO after a refused EHLO.
@@ -137,6 +139,8 @@ pub struct Dialogue {
     script: u16,
     wire: Session<Debt>,
     at: usize,
+    /// The operation whose EHLO or HELO was accepted last.
+    hello: usize,
     todo: Todo,
     /// In a pipeline group: commands are gathered, replies wait.
     collecting: bool,
@@ -173,6 +177,8 @@ pub struct Dialogue {
     failure: Option<Failure>,
     pauses: u64,
     exchange: Option<Box<Exchange>>,
+    /// What the logins so far may not have shown, whoever repeats it.
+    hidden: Hidden,
     logged_in: bool,
     login_failed: bool,
 }
@@ -217,6 +223,7 @@ impl Dialogue {
             script: u16::try_from(script).unwrap_or(u16::MAX),
             wire: Session::default(),
             at: 0,
+            hello: 0,
             todo: Todo::Op,
             collecting: false,
             capabilities: Capabilities::default(),
@@ -244,6 +251,7 @@ impl Dialogue {
             failure: None,
             pauses: 0,
             exchange: None,
+            hidden: Hidden::default(),
             logged_in: false,
             login_failed: false,
         }
@@ -472,6 +480,10 @@ impl Dialogue {
         detail: &str,
     ) {
         let outcome = failure.outcome();
+        // Why the login was broken off is told already: this would be the same one again.
+        if owed.is_some_and(|owed| owed.what.role == Role::AuthCancel) {
+            return;
+        }
         // Mail data that does not go out is the fault of its own step, though the reply to it is owed as well.
         let uploading = self.upload.filter(|upload| upload.step).map(|upload| upload.began);
         let (step, since) = match (uploading, owed) {
@@ -557,6 +569,9 @@ impl Dialogue {
     fn close(&mut self, desk: &mut Desk, action: Action) {
         if self.connected {
             desk.recorder.session_closed(self.stage);
+            if self.security.stayed_clear() {
+                desk.recorder.stayed_clear();
+            }
         }
         self.closing = Some(action);
     }

@@ -37,8 +37,7 @@ impl Dialogue {
                         && !input.is_empty() =>
                 {
                     // Whoever put these bytes there wants them taken for the server's, under TLS.
-                    let shown = &input[..input.len().min(DETAIL_MAX)];
-                    let detail = String::from_utf8_lossy(shown).into_owned();
+                    let detail = self.excerpt(input);
                     let failure = Failure::ClearTextAfterStarttls;
                     self.lose(plan, desk, now, Some(owed), failure, &detail);
                 }
@@ -49,14 +48,12 @@ impl Dialogue {
                 }
                 Some(Event::Unsolicited(reply)) => self.handle_unsolicited(plan, desk, now, &reply),
                 Some(Event::Fault(owed, fault)) => {
-                    let partial = wire.partial();
-                    let shown = &partial[..partial.len().min(DETAIL_MAX)];
                     let detail = match fault {
                         ReplyFault::MixedCodes => "lines of one reply with different codes: ",
                         ReplyFault::Garbage => "no SMTP reply: ",
                         ReplyFault::LineTooLong | ReplyFault::ReplyTooLong => "",
                     };
-                    let detail = format!("{detail}{}", String::from_utf8_lossy(shown));
+                    let detail = format!("{detail}{}", self.excerpt(wire.partial()));
                     self.lose(plan, desk, now, owed, failure_of(fault), &detail);
                 }
             }
@@ -93,7 +90,7 @@ impl Dialogue {
         let debt = owed.what;
         self.turns.answer();
         if matches!(debt.role, Role::Auth | Role::AuthCancel) {
-            self.handle_auth(plan, desk, now, debt, reply);
+            self.handle_auth(plan, desk, now, owed, reply);
             self.heed_closing(plan, desk, now, reply.code());
             return false;
         }
@@ -104,7 +101,7 @@ impl Dialogue {
         let took = now.saturating_duration_since(owed.sent);
         desk.recorder.sample(place, Clock::Service, outcome, took);
         desk.recorder.address_sample(place, self.attempt.address, outcome, took);
-        desk.recorder.reply(place, reply.code(), reply.enhanced(), outcome, reply);
+        desk.recorder.reply(place, outcome, reply, |text| self.hidden.clean(text));
         let makes_do = match debt.role {
             Role::Ehlo => !lmtp,
             Role::StartTls => self.security.tls == TlsUse::Opportunistic,
@@ -116,8 +113,8 @@ impl Dialogue {
         if debt.step == StepId::RSET || debt.role == Role::Eod {
             self.message.iter_mut().for_each(|message| message.open = false);
         }
-        self.welcomed |=
-            matches!(debt.role, Role::Ehlo | Role::Fallback) && outcome == Outcome::Accepted;
+        self.welcomed |= matches!(debt.role, Role::Ehlo | Role::Helo | Role::Fallback)
+            && outcome == Outcome::Accepted;
         match debt.role {
             Role::Greeting => {
                 if outcome != Outcome::Accepted {
@@ -128,12 +125,11 @@ impl Dialogue {
             }
             Role::Ehlo if outcome == Outcome::Accepted => {
                 self.capabilities = Capabilities::from_ehlo(reply);
-                self.after_ehlo(plan, desk, now, debt.op);
-                self.introduce(plan, desk, now, debt.op);
+                self.greeted(plan, desk, now, debt.op);
             }
             Role::StartTls => {
-                self.handle_starttls(plan, desk, debt.op, outcome, reply.code().number());
-                self.introduce(plan, desk, now, debt.op);
+                self.handle_starttls(plan, desk, now, debt.op, outcome, reply.code().number());
+                self.introduce(plan, desk, now);
             }
             // LMTP knows no other greeting to fall back to. A server that takes PROXY headers knows EHLO; one that does
             // not answers the header so.
@@ -166,17 +162,37 @@ impl Dialogue {
             }
             Role::Fallback => {
                 self.capabilities = Capabilities::default();
-                if !self.security.is_encrypted() {
-                    self.start_tls(plan, desk, now, debt.op);
-                }
-                self.introduce(plan, desk, now, debt.op);
+                self.greeted(plan, desk, now, debt.op);
             }
-            Role::Ehlo | Role::Handshake | Role::LoneDot | Role::OwnRset | Role::Other => {}
+            Role::Helo if outcome == Outcome::Accepted => {
+                self.capabilities = Capabilities::default();
+                self.greeted(plan, desk, now, debt.op);
+            }
+            Role::Ehlo
+            | Role::Helo
+            | Role::Handshake
+            | Role::LoneDot
+            | Role::OwnRset
+            | Role::Other => {}
             // Dealt with above.
             Role::Auth | Role::AuthCancel => {}
         }
         self.heed_closing(plan, desk, now, reply.code());
         again
+    }
+
+    /// EHLO or HELO, the operation `hello`, is through: TLS may be next, or XCLIENT.
+    fn greeted(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, hello: usize) {
+        self.hello = hello;
+        self.after_ehlo(plan, desk, now, hello);
+        self.introduce(plan, desk, now);
+    }
+
+    /// The beginning of what the peer sent, without what may not be shown.
+    fn excerpt(&self, bytes: &[u8]) -> String {
+        let mut shown = self.hidden.clean(bytes.to_vec());
+        shown.truncate(DETAIL_MAX);
+        String::from_utf8_lossy(&shown).into_owned()
     }
 
     fn heed_closing(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, code: ReplyCode) {
@@ -333,9 +349,8 @@ impl Dialogue {
             Severity::Permanent => Outcome::Rejected,
             Severity::Completed | Severity::Intermediate => Outcome::Unexpected,
         };
-        desk.recorder.reply(place, reply.code(), reply.enhanced(), by_severity, reply);
-        let raw = reply.raw();
-        let detail = String::from_utf8_lossy(&raw[..raw.len().min(DETAIL_MAX)]).into_owned();
+        desk.recorder.reply(place, by_severity, reply, |text| self.hidden.clean(text));
+        let detail = self.excerpt(reply.raw());
         self.lose(plan, desk, now, None, Failure::Unsolicited, &detail);
     }
 }

@@ -22,8 +22,12 @@ const SHARES: u64 = 1_000_000;
 pub(super) struct SessionSecurity {
     /// When this session goes over to TLS.
     pub(super) tls: TlsUse,
-    /// It is counted as encrypted or clear.
-    counted: bool,
+    /// The scenario asks for TLS, be it for a share of the sessions.
+    asked: bool,
+    /// A handshake was begun.
+    began: bool,
+    /// The server refused STARTTLS.
+    declined: bool,
     /// What was agreed, once it is under TLS.
     pub(super) secured: Option<Box<Secured>>,
     /// What ties a login to the channel, the preferred one first.
@@ -41,12 +45,18 @@ impl SessionSecurity {
             drawn < share * SHARES as f64
         };
         let tls = if chosen { tls } else { TlsUse::None };
-        Self { tls, counted: false, secured: None, bindings: Vec::new() }
+        let asked = plan.tls_use() != TlsUse::None;
+        Self { tls, asked, began: false, declined: false, secured: None, bindings: Vec::new() }
     }
 
     /// Whether the session is under TLS.
     pub(super) fn is_encrypted(&self) -> bool {
         self.secured.is_some()
+    }
+
+    /// Whether the session was one in clear text where some are under TLS.
+    pub(super) fn stayed_clear(&self) -> bool {
+        self.asked && !self.began && matches!(self.tls, TlsUse::None | TlsUse::Opportunistic)
     }
 
     /// Whether it may not go on in clear text.
@@ -58,10 +68,25 @@ impl SessionSecurity {
 impl Dialogue {
     /// What follows from the capabilities that the EHLO at `op` was answered with.
     pub(super) fn after_ehlo(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, op: usize) {
-        let writes_itself = |op: &Op| matches!(op, Op::Command(c) if c.verb == Verb::Starttls);
-        if !self.security.is_encrypted() && !self.script(plan).ops.iter().any(writes_itself) {
+        if !self.security.is_encrypted() && !self.writes_starttls(plan) {
             self.start_tls(plan, desk, now, op);
         }
+    }
+
+    /// Whether the script says STARTTLS itself.
+    fn writes_starttls(&self, plan: &Plan) -> bool {
+        let is_starttls = |op: &Op| matches!(op, Op::Command(c) if c.verb == Verb::Starttls);
+        self.script(plan).ops.iter().any(is_starttls)
+    }
+
+    /// Whether TLS is still to come, where the script says when.
+    pub(super) fn awaits_tls(&self, plan: &Plan) -> bool {
+        let wanted = match self.security.tls {
+            TlsUse::Starttls => true,
+            TlsUse::Opportunistic => self.capabilities.starttls && !self.security.declined,
+            TlsUse::None | TlsUse::Implicit => false,
+        };
+        wanted && !self.security.is_encrypted() && self.writes_starttls(plan)
     }
 
     /// Has STARTTLS come next, where it is asked for and offered.
@@ -71,25 +96,15 @@ impl Dialogue {
                 self.todo = Todo::StartTls { op };
             }
             TlsUse::Starttls => self.refuse_clear_text(plan, desk, now),
-            TlsUse::None | TlsUse::Opportunistic => self.stay_clear(plan, desk),
-            TlsUse::Implicit => {}
-        }
-    }
-
-    /// Goes on in clear text, as the scenario allows.
-    pub(super) fn stay_clear(&mut self, plan: &Plan, desk: &mut Desk) {
-        let asked = plan.tls_use() != TlsUse::None;
-        if asked && !std::mem::replace(&mut self.security.counted, true) {
-            desk.recorder.stayed_clear();
+            TlsUse::None | TlsUse::Opportunistic | TlsUse::Implicit => {}
         }
     }
 
     /// The server offers no STARTTLS, and nothing may go on without: QUIT.
     fn refuse_clear_text(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
-        let place = self.place(StepId::STARTTLS, self.stage);
+        let place = self.place(StepId::STARTTLS, self.stage_of(plan, desk, now));
         desk.recorder.failure(place, Failure::TlsNotOffered, "");
         self.failure.get_or_insert(Failure::TlsNotOffered);
-        self.end_message(plan, desk, now, Fate::Failed, None);
         self.collecting = false;
         self.outcome = Outcome::Lost;
         self.todo = Todo::Quit;
@@ -99,7 +114,9 @@ impl Dialogue {
     pub(super) fn stops_clear_text(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> bool {
         let stops = self.security.is_due();
         if stops {
+            // What a group has gathered so far does not go out, so no reply to it is owed.
             desk.out.clear();
+            self.wire = Session::default();
             self.refuse_clear_text(plan, desk, now);
         }
         stops
@@ -110,16 +127,20 @@ impl Dialogue {
         &mut self,
         plan: &Plan,
         desk: &mut Desk,
+        now: Instant,
         op: usize,
         outcome: Outcome,
         code: u16,
     ) {
+        self.security.declined = code != 220;
         if code == 220 && outcome == Outcome::Accepted {
             let again = matches!(self.op(plan, op), Op::Command(c) if c.verb == Verb::Ehlo);
             self.todo = Todo::Handshake { again: again.then_some(op) };
-        } else if self.security.tls == TlsUse::Opportunistic {
-            self.stay_clear(plan, desk);
-        } else if outcome != Outcome::Accepted {
+        } else if code == 220 {
+            // The script wants another reply, and the server waits for a handshake: QUIT in clear would be taken for one.
+            self.end_message(plan, desk, now, Fate::Failed, Some(outcome));
+            self.end(desk, now, outcome);
+        } else if self.security.tls != TlsUse::Opportunistic && outcome != Outcome::Accepted {
             self.outcome = outcome;
             self.todo = Todo::Quit;
         }
@@ -138,6 +159,7 @@ impl Dialogue {
     }
 
     pub(super) fn handshake(&mut self, plan: &Plan, now: Instant, again: Option<usize>) -> Action {
+        self.security.began = true;
         self.owe(plan, now, StepId::TLS, Role::Handshake, again.unwrap_or(usize::MAX));
         Action::Handshake
     }

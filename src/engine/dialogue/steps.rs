@@ -180,7 +180,8 @@ impl Dialogue {
             Verb::Mail => Role::Mail,
             Verb::Rcpt => Role::Rcpt,
             Verb::Quit => Role::Quit,
-            Verb::Helo | Verb::Rset | Verb::Starttls | Verb::Other => Role::Other,
+            Verb::Helo => Role::Helo,
+            Verb::Rset | Verb::Starttls | Verb::Other => Role::Other,
         };
         // RFC 2033 section 4.1: the same greeting under another name.
         let lhlo = role == Role::Ehlo && plan.protocol() == Protocol::Lmtp;
@@ -443,6 +444,9 @@ impl Dialogue {
     }
 
     fn quit(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> Action {
+        // A message that the session took up is not lost with it.
+        let outcome = (self.outcome != Outcome::Accepted).then_some(self.outcome);
+        self.end_message(plan, desk, now, Fate::Failed, outcome);
         desk.out.raw(b"QUIT\r\n");
         self.at = self.script(plan).ops.len();
         self.owe(plan, now, StepId::QUIT, Role::OwnQuit, 0);

@@ -74,17 +74,19 @@ impl Dialogue {
                 Some(Action::Write(None))
             }
             Err(why) => {
-                self.owe(plan, now, StepId::GREETING, Role::Greeting, 0);
-                self.fail_here(plan, desk, now, &why);
+                self.fail_here(plan, desk, now, StepId::GREETING, &why);
                 None
             }
         }
     }
 
-    /// What the scenario says of the client cannot be written.
-    fn fail_here(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, why: &str) {
+    /// What the scenario says of the client cannot be written. A step of which nothing went out has no sample.
+    fn fail_here(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, step: StepId, why: &str) {
         self.remark = Some(format!("{}: {why}", Failure::Internal.name()));
-        self.handle_failure(plan, desk, now, Failure::Internal, why);
+        let place = self.place(step, self.stage_of(plan, desk, now));
+        desk.recorder.failure(place, Failure::Internal, why);
+        self.failure.get_or_insert(Failure::Internal);
+        self.end(desk, now, Failure::Internal.outcome());
     }
 
     fn header(&self, plan: &Plan, date: &str) -> Result<Header, String> {
@@ -104,10 +106,12 @@ impl Dialogue {
 
     /// EHLO or HELO was accepted, and what follows from that for TLS is settled: XCLIENT is next, unless TLS is, where it
     /// is owed and the server takes it.
-    pub(super) fn introduce(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, hello: usize) {
-        if self.todo != Todo::Op || !self.awaits_xclient(plan) {
+    pub(super) fn introduce(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        let open = self.todo == Todo::Op && self.closing.is_none();
+        if !open || !self.awaits_xclient(plan) || self.awaits_tls(plan) {
             return;
         }
+        let hello = self.hello;
         match self.capabilities.xclient {
             Some(offered) if offered.has(Attribute::Addr) => self.todo = Todo::Xclient { hello },
             Some(_) => self.not_offered(plan, desk, now, "the server's XCLIENT takes no ADDR"),
@@ -137,11 +141,11 @@ impl Dialogue {
         let via = plan.scenario.via.as_ref()?;
         let mut line = Vec::new();
         let put = self.put_xclient(plan, &desk.date, via, &mut line);
-        self.owe(plan, now, via.step, Role::Xclient, hello);
         if let Err(why) = put {
-            self.fail_here(plan, desk, now, &why);
+            self.fail_here(plan, desk, now, via.step, &why);
             return None;
         }
+        self.owe(plan, now, via.step, Role::Xclient, hello);
         // Values are in xtext, which has no line end.
         desk.out.raw(&line);
         Some(Action::Write(None))

@@ -451,3 +451,39 @@ fn what_a_server_quotes_of_a_login_is_not_kept() {
         assert!(kept.contains("*** ("), "{reply}: {kept}");
     }
 }
+
+#[test]
+fn what_a_server_quotes_of_a_login_is_not_kept_behind_the_login_either() {
+    let token = "AHRpbQB0YW5zdGFhZg==";
+    for (quit, extra) in [
+        (format!("221 bye, {token}"), String::new()),
+        ("221 bye, tanstaaf".to_owned(), String::new()),
+        ("221 bye".to_owned(), format!("|250 {token}")),
+        (format!("bye {token}"), String::new()),
+    ] {
+        let plan = login_plan(named(Mechanism::Plain), SHORT);
+        let answer = |line: &str| match &line[..line.len().min(4)] {
+            "EHLO" => "250-hi|250 AUTH PLAIN".to_owned(),
+            "QUIT" => quit.clone(),
+            _ => format!("235 ok{extra}"),
+        };
+        let (_, summary, _) = converse(&plan, SessionSecurity::default(), answer);
+        let replies = summary.replies.iter().map(|row| &row.sample_text);
+        let kept: Vec<_> = replies.chain(summary.failures.iter().map(|row| &row.detail)).collect();
+        let kept = kept.into_iter().map(|text| String::from_utf8_lossy(text)).collect::<String>();
+        assert!(!kept.contains(&token[..12]) && !kept.contains("tanstaaf"), "{quit}: {kept}");
+    }
+}
+
+#[test]
+fn a_server_that_answers_a_cancelled_login_badly_fails_it_once() {
+    let plan = login_plan(named(Mechanism::ScramSha256), SHORT);
+    let answer = |line: &str| match &line[..line.len().min(4)] {
+        "EHLO" => "250-hi|250 AUTH SCRAM-SHA-256".to_owned(),
+        "*" => "no reply at all".to_owned(),
+        _ => "334 !!!".to_owned(),
+    };
+    let (sent, summary, _) = converse(&plan, SessionSecurity::default(), answer);
+    assert_eq!(sent.last().map(String::as_str), Some("*"));
+    assert_eq!(summary.failures.iter().map(|row| row.count).sum::<u64>(), 1);
+}

@@ -209,3 +209,55 @@ fn a_reply_behind_the_220_is_an_injection() {
          closed:",
     );
 }
+
+#[test]
+fn what_a_group_gathered_is_not_waited_for_where_clear_text_is_refused() {
+    check(
+        TlsUse::Starttls,
+        "HELO me.test\ntransaction pipelined\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nend\nQUIT",
+        "S: 220 hi
+         C: HELO me.test
+         S: 250 ok
+         C: QUIT
+         S: 221 bye
+         closed:",
+    );
+    check(
+        TlsUse::Starttls,
+        "pipeline\nHELO me.test\nNOOP\nMAIL FROM:<a@b>\nend\nQUIT",
+        "S: 220 hi
+         C: QUIT
+         S: 221 bye
+         closed:",
+    );
+}
+
+#[test]
+fn a_go_ahead_that_the_script_does_not_expect_ends_the_session_without_a_word() {
+    check(
+        TlsUse::Starttls,
+        "EHLO me.test\nSTARTTLS => 454\nQUIT",
+        "S: 220 hi
+         C: EHLO me.test
+         S: 250-ok
+         S: 250 STARTTLS
+         C: STARTTLS
+         S: 220 go
+         closed:",
+    );
+}
+
+#[test]
+fn a_session_is_counted_once_as_encrypted_or_clear() {
+    let counted = |script: &str, talk: &str| {
+        let mut plan = plan(script, 1, 1);
+        plan.targets[0].security.tls = TlsUse::Opportunistic;
+        let tls = play(&plan, talk).tls;
+        (tls.encrypted(), tls.clear)
+    };
+    let helo = "S: 220 hi\nC: HELO me\nS: 250 ok\nC: QUIT\nS: 221 bye\nclosed:";
+    assert_eq!(counted("HELO me\nQUIT", helo), (0, 1));
+    let late = "S: 220 hi\nC: EHLO me\nS: 250 ok\nC: EHLO me\nS: 250-ok|250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS
+                C: EHLO me\nS: 250 ok\nC: QUIT\nS: 221 bye\nclosed:";
+    assert_eq!(counted("EHLO me\nEHLO me\nQUIT", late), (1, 0));
+}
