@@ -9,7 +9,7 @@ use crate::message::seed::{Purpose, choice, uniform};
 use crate::scenario::login::Login;
 use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
-use crate::scenario::{Bound, Scenario};
+use crate::scenario::{Bound, Scenario, Warmup};
 use crate::schedule::{self, Stage};
 use crate::smtp::Protocol;
 
@@ -147,10 +147,14 @@ impl Plan {
         cores: usize,
     ) -> Self {
         target.shuffle(identity.seed);
-        let load = &scenario.load;
-        let sessions = usize::try_from(load.sessions).unwrap_or(usize::MAX);
-        let stages = schedule::closed_stages(load.warmup, load.length);
-        let length = load.length.map_or(Duration::ZERO, |length| load.warmup + length);
+        let load = &scenario.loads[0];
+        let sessions = usize::try_from(load.sessions_max()).unwrap_or(usize::MAX);
+        let warmup = match load.warmup {
+            Warmup::For(warmup) => warmup,
+            Warmup::Steady => Duration::ZERO,
+        };
+        let stages = schedule::closed_stages(warmup, load.length());
+        let length = load.length().map_or(Duration::ZERO, |length| warmup + length);
         let messages = match load.bound {
             None => None,
             Some(Bound::Messages(count)) => Some(count),
@@ -203,7 +207,7 @@ impl Plan {
     #[must_use]
     pub fn descriptors(&self, embedded: bool) -> u64 {
         const BESIDES: u64 = 64;
-        let sessions = u64::from(self.scenario.load.sessions);
+        let sessions = self.scenario.sessions_max();
         BESIDES + self.workers as u64 * 8 + if embedded { 2 * sessions } else { sessions }
     }
 }

@@ -62,7 +62,8 @@ pub fn run(
     plan.messages = Some(messages);
     // One session is neither warmed up nor ended by the clock: the number of messages alone bounds it.
     plan.stages = schedule::closed_stages(Duration::ZERO, None);
-    plan.scenario.load.messages_per_session = None;
+    plan.scenario.loads.truncate(1);
+    plan.scenario.loads[0].messages_per_session = None;
     plan.workers = 1;
     plan.scenario.scripts.truncate(1);
     let plan = Arc::new(plan);

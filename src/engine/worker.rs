@@ -112,7 +112,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     });
     let timers = Rc::clone(&bench);
     tokio::task::spawn_local(async move { timers.timers.run().await });
-    let sessions = u64::from(plan.scenario.load.sessions);
+    let sessions = plan.scenario.sessions_max();
     let mut slots = Vec::new();
     let mut tasks = tokio::task::JoinSet::new();
     for slot in (*index as u64..sessions).step_by(plan.workers) {
@@ -246,7 +246,7 @@ async fn watch(
             bench.draining.notify_waiters();
         }
         let Some(since) = drained_since else { continue };
-        let late = now.saturating_duration_since(since) >= plan.scenario.load.drain;
+        let late = now.saturating_duration_since(since) >= plan.scenario.loads[0].drain;
         if slots.iter().any(|slot| slot.borrow().has_message()) {
             idle_since = None;
         } else {

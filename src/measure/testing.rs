@@ -16,7 +16,7 @@ use crate::scenario::script::Script;
 use crate::scenario::step::{StepId, StepNames};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::threshold::Threshold;
-use crate::scenario::{Load, Scenario, Timeouts};
+use crate::scenario::{Load, Scenario, Timeouts, Warmup};
 use crate::schedule::Stage;
 
 /// The stage that is judged.
@@ -40,14 +40,10 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             targets: Vec::new(),
             preflight: false,
             seed: None,
-            load: Load {
-                sessions: 2,
-                length: Some(Duration::from_secs(9)),
-                warmup: Duration::from_secs(1),
-                drain: Duration::from_secs(30),
-                bound: None,
-                messages_per_session: None,
-            },
+            loads: vec![Load {
+                warmup: Warmup::For(Duration::from_secs(1)),
+                ..Load::closed(2, Some(Duration::from_secs(9)), scripts.len())
+            }],
             scripts: scripts.iter().map(script).collect(),
             steps: StepNames::default(),
             client: None::<Template>,

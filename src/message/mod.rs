@@ -7,6 +7,7 @@ pub mod filler;
 pub mod render;
 pub mod seed;
 pub mod template;
+pub mod trace;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;

@@ -14,7 +14,7 @@ use crate::measure::tally::FateCounts;
 use crate::measure::thresholds::Unit;
 use crate::plan::Plan;
 use crate::report::RunFacts;
-use crate::scenario::Bound;
+use crate::scenario::{Bound, Warmup};
 use crate::smtp::text::printable;
 use crate::units::format_duration;
 
@@ -287,12 +287,15 @@ fn scenario(plan: &Plan) -> ScenarioText<'_> {
 }
 
 fn resolved(plan: &Plan) -> Resolved<'_> {
-    let (scenario, load) = (&plan.scenario, &plan.scenario.load);
+    let (scenario, load) = (&plan.scenario, &plan.scenario.loads[0]);
     Resolved {
         workers: plan.workers,
-        sessions: load.sessions,
-        length: load.length.map(format_duration),
-        warmup: format_duration(load.warmup),
+        sessions: load.sessions_max(),
+        length: load.length().map(format_duration),
+        warmup: match load.warmup {
+            Warmup::For(length) => format_duration(length),
+            Warmup::Steady => "steady".to_owned(),
+        },
         drain: format_duration(load.drain),
         messages: match load.bound {
             Some(Bound::Messages(messages)) => Some(messages),

@@ -32,9 +32,8 @@ pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
         TARGET_NAME => target.url.to_string(),
         name => format!("{name}, {}", target.url),
     });
-    let load = &plan.scenario.load;
     text.row(&format!("{} against {url}", plan.scenario.name));
-    let sessions = plural(u64::from(load.sessions), "session");
+    let sessions = plural(plan.scenario.sessions_max(), "session");
     text.row(&format!("{sessions}, stage {}, seed {}", summary.judged_stage, plan.identity.seed));
     text.gap();
     verdict(&mut text, summary);

@@ -6,6 +6,7 @@ pub mod extensions;
 pub mod fault;
 mod fault_report;
 mod keys;
+pub mod load;
 pub mod login;
 mod mask;
 pub mod names;
@@ -37,6 +38,7 @@ use crate::smtp::sasl::Mechanism;
 use crate::units::format_duration;
 use extensions::{Extensions, has_others};
 pub use fault_report::FaultReport;
+pub use load::{Bound, Drive, Load, Warmup};
 use login::Method;
 use reader::Form;
 use script::{Op, Script};
@@ -117,8 +119,8 @@ pub struct Scenario {
     pub preflight: bool,
     /// `seed`: what fixes every random choice, unless a flag says otherwise.
     pub seed: Option<u64>,
-    /// `[load]`.
-    pub load: Load,
+    /// `[load]` or `[loads.*]`: what runs side by side; at least one.
+    pub loads: Vec<Load>,
     /// `[[scripts]]`; at least one.
     pub scripts: Vec<Script>,
     /// Names of all steps in the scripts.
@@ -183,9 +185,12 @@ impl Scenario {
                     .to_owned(),
             );
         }
-        if let Some(length) = self.load.length.filter(|length| *length < self.load.warmup) {
-            let (length, warmup) = (format_duration(length), format_duration(self.load.warmup));
-            remarks.push(format!("the warm-up of {warmup} is longer than the run of {length}"));
+        for load in &self.loads {
+            let Warmup::For(warmup) = load.warmup else { continue };
+            if let Some(length) = load.length().filter(|length| *length < warmup) {
+                let (length, warmup) = (format_duration(length), format_duration(warmup));
+                remarks.push(format!("the warm-up of {warmup} is longer than the run of {length}"));
+            }
         }
         if let Some(Via { carrier: Carrier::Proxy(_), address: ClientAddress::Unknown, .. }) =
             self.via
@@ -199,6 +204,12 @@ impl Scenario {
 }
 
 impl Scenario {
+    /// Most sessions of all loads that are open at once.
+    #[must_use]
+    pub fn sessions_max(&self) -> u64 {
+        self.loads.iter().map(|load| u64::from(load.sessions_max())).sum()
+    }
+
     /// A mechanism by which sessions certainly send the password itself, by the target's login or by an AUTH line.
     #[must_use]
     pub fn discloses(&self) -> Option<Mechanism> {
@@ -211,33 +222,6 @@ impl Scenario {
         });
         methods.filter_map(Method::discloses).next()
     }
-}
-
-/// `[load]`, closed: so many sessions, kept at that.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Load {
-    /// Sessions open at once; 1 to [`SESSIONS_MAX`].
-    pub sessions: u32,
-    /// `for`: how long transactions start, after the warm-up. With a bound it is an upper limit; one of the two
-    /// is always there.
-    pub length: Option<Duration>,
-    /// A stage of its own before that, left out of summary and thresholds.
-    pub warmup: Duration,
-    /// How long transactions under way may take to end.
-    pub drain: Duration,
-    /// `messages`: ends the run when so many were sent.
-    pub bound: Option<Bound>,
-    /// Transactions of one session, uniform between the ends; no limit where there is none.
-    pub messages_per_session: Option<RangeInclusive<u64>>,
-}
-
-/// A run bounded by work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// So many messages.
-    Messages(u64),
-    /// Every file of the scenario's message folders once.
-    EachOnce,
 }
 
 /// A data table: rows of one CSV file, held in memory.

@@ -3,6 +3,8 @@
 //! The plan is a schedule also where the load is closed: stages with their spans, and the waits between the
 //! sessions of a slot.
 
+pub mod arrivals;
+
 use std::time::Duration;
 
 /// The stage before the one that is judged.

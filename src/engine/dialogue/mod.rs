@@ -211,7 +211,7 @@ impl Dialogue {
                 choice(seed, Purpose::Script, number, 0),
             ),
         };
-        let transactions_left = match &plan.scenario.load.messages_per_session {
+        let transactions_left = match &plan.scenario.loads[0].messages_per_session {
             None => u64::MAX,
             Some(range) => {
                 let rng = choice(seed, Purpose::MessagesPerSession, number, 0);

@@ -11,15 +11,13 @@ use super::{Form, Reader};
 use crate::message::{Content, MessageKind, Pick};
 use crate::scenario::fault::{Fault, Place};
 use crate::scenario::script::{Op, Script};
-use crate::scenario::{Bound, Load, MESSAGES_MAX, Overrides, SESSIONS_MAX, Table};
+use crate::scenario::{Bound, Load, MESSAGES_MAX, Overrides, SESSIONS_MAX, Table, Warmup};
 use crate::units::DURATION_MAX;
 
 /// Sessions of the quick form.
 const QUICK_SESSIONS: u32 = 10;
 /// Length of the quick form without a bound.
 const QUICK_LENGTH: Duration = Duration::from_secs(10);
-/// `drain` unless said otherwise: what a slow reply to a whole message may take.
-const DRAIN: Duration = Duration::from_secs(30);
 
 const SESSIONS_HINT: &str = "write sessions = 10, or give --sessions";
 const LENGTH_HINT: &str = "write for = \"10s\" or messages = 1000, or give --for or --messages";
@@ -54,15 +52,15 @@ impl Reader<'_> {
             }
         };
         Some(Load {
-            sessions,
-            length,
-            warmup: file.warmup.unwrap_or(Duration::ZERO),
-            drain: file.drain.unwrap_or(DRAIN),
+            warmup: Warmup::For(file.warmup.unwrap_or(Duration::ZERO)),
+            drain: file.drain.unwrap_or(Load::DRAIN),
             bound,
             messages_per_session: overrides
                 .messages_per_session
                 .clone()
                 .or(file.messages_per_session),
+            // Scripts are put in once they are known.
+            ..Load::closed(sessions, length, 0)
         })
     }
 
@@ -148,7 +146,7 @@ impl Reader<'_> {
     /// A row that is leased to one session is not there for the next: there must be one for each.
     pub(super) fn check_leases(&mut self, tables: &[(Table, Range<usize>)], load: &Load) {
         for (table, span) in tables {
-            let (rows, sessions) = (table.rows.len(), load.sessions);
+            let (rows, sessions) = (table.rows.len(), load.sessions_max());
             if table.pick == Pick::Unique && rows < usize::try_from(sessions).unwrap_or(usize::MAX)
             {
                 let name = &table.name;
@@ -164,7 +162,7 @@ impl Reader<'_> {
     pub(super) fn check_bound(&mut self, top: &Section<'_>, scripts: &[Script], load: &Load) {
         let sends =
             |script: &Script| script.ops.iter().any(|op| matches!(op, Op::TransactionStart { .. }));
-        if load.length.is_some() || load.bound.is_none() || scripts.iter().any(sends) {
+        if load.length().is_some() || load.bound.is_none() || scripts.iter().any(sends) {
             return;
         }
         let span = top.field("scripts").map_or(0..0, |field| field.key_span);
@@ -189,7 +187,7 @@ impl Reader<'_> {
                 None => Place::Flag("--messages"),
             };
             self.check_each_once(&kinds, &place, flag);
-            if !load.warmup.is_zero() {
+            if load.warmup != Warmup::For(Duration::ZERO) {
                 let message = "a warm-up would send files that `each-once` sends once".to_owned();
                 let hint = Some("take `warmup` out".to_owned());
                 self.faults.push(Fault { place, message, hint });

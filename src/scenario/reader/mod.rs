@@ -181,7 +181,7 @@ impl Reader<'_> {
             targets: targets?,
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
             seed: seed?,
-            load: load?,
+            loads: vec![load?.of_scripts(scripts.len())],
             scripts,
             steps: std::mem::take(&mut self.steps),
             client,

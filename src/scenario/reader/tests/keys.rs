@@ -237,7 +237,7 @@ fn defaults_are_what_the_schema_says() {
          for = \"1s\"\nwarmup = \"0s\"\ndrain = \"30s\"\n[timeouts]\nstep = \"60s\"\n",
     );
     let without = good("[load]\nsessions = 1\nfor = \"1s\"\n");
-    assert_eq!(with.load, without.load);
+    assert_eq!(with.loads, without.loads);
     assert_eq!(with.timeouts, without.timeouts);
     assert_eq!(with.thresholds, without.thresholds);
     assert_eq!(with.preflight, without.preflight);

@@ -14,9 +14,9 @@ fn the_smallest_file() {
     assert_eq!(scenario.name, "scenario");
     assert_eq!(scenario.targets, []);
     assert!(scenario.preflight);
-    assert_eq!(scenario.load.sessions, 10);
-    assert_eq!(scenario.load.length, Some(Duration::from_secs(10)));
-    assert_eq!(scenario.load.drain, Duration::from_secs(30));
+    assert_eq!(scenario.loads[0].sessions_max(), 10);
+    assert_eq!(scenario.loads[0].length(), Some(Duration::from_secs(10)));
+    assert_eq!(scenario.loads[0].drain, Duration::from_secs(30));
     assert_eq!(scenario.mail.per_message, 1..=1);
     assert_eq!(scenario.mail.kinds.len(), 1);
     assert_eq!(scenario.mail.kinds[0].name, "message");
@@ -95,9 +95,11 @@ fn a_load_says_how_many_and_for_how_long() {
         &["4:24: `messages_per_session` needs a whole number or `a..b`, not a number"],
     );
     check_part("messages = \"once\"", &["4:12: `once` is not a value of `messages`"]);
-    let load = good("[load]\nsessions = 0x10\nmessages = 1_000\nmessages_per_session = 3\n").load;
-    assert_eq!((load.sessions, load.bound), (16, Some(Bound::Messages(1000))));
-    assert_eq!((load.length, load.messages_per_session), (None, Some(3..=3)));
+    let load = good("[load]\nsessions = 0x10\nmessages = 1_000\nmessages_per_session = 3\n")
+        .loads
+        .remove(0);
+    assert_eq!((load.sessions_max(), load.bound), (16, Some(Bound::Messages(1000))));
+    assert_eq!((load.length(), load.messages_per_session), (None, Some(3..=3)));
 }
 
 #[test]
@@ -394,8 +396,8 @@ fn flags_stand_over_the_file() {
     };
     let text = "[[messages]]\nname = \"a\"\nsize = 1\nheaders = { X = \"y\" }\n[[scripts]]\nname = \"s\"\nsteps = '''\ntransaction\nMAIL FROM:<>\nRCPT TO:<a@b.test>\nDATA a\nend\n'''\n";
     let scenario = read_over(text, &overrides).unwrap();
-    assert_eq!(scenario.load.sessions, 3);
-    assert_eq!(scenario.load.bound, Some(Bound::Messages(7)));
+    assert_eq!(scenario.loads[0].sessions_max(), 3);
+    assert_eq!(scenario.loads[0].bound, Some(Bound::Messages(7)));
     assert_eq!(scenario.mail.kinds[0].name, "a");
     let Content::Generated { size, headers } = &scenario.mail.kinds[0].content else {
         panic!("generated");
@@ -443,11 +445,11 @@ fn faulty_flags_are_named() {
 
 #[test]
 fn the_quick_form_has_defaults() {
-    let load = Scenario::quick(&Overrides::default()).unwrap().load;
-    assert_eq!((load.sessions, load.length), (10, Some(Duration::from_secs(10))));
+    let load = Scenario::quick(&Overrides::default()).unwrap().loads.remove(0);
+    assert_eq!((load.sessions_max(), load.length()), (10, Some(Duration::from_secs(10))));
     let overrides = Overrides { messages: Some(Bound::Messages(5)), ..Overrides::default() };
     let scenario = Scenario::quick(&overrides).unwrap();
-    assert_eq!((scenario.load.length, scenario.name.as_str()), (None, "quick"));
+    assert_eq!((scenario.loads[0].length(), scenario.name.as_str()), (None, "quick"));
     let overrides = Overrides { messages: Some(Bound::EachOnce), ..Overrides::default() };
     assert_eq!(
         lines(Scenario::quick(&overrides)),

@@ -1,0 +1,225 @@
+//! `[load]` and `[loads.NAME]`: what starts when, and how much of it.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::message::trace::Trace;
+use crate::schedule::arrivals::{Pattern, RateSpan};
+
+/// One of the loads that run side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// After `loads.`; `None` for `[load]`, which is the only one.
+    pub name: Option<String>,
+    /// `start`: its begin, from the start of the run.
+    pub start: Duration,
+    /// `scripts`: indices of the scripts that it runs, by their weights; at least one.
+    pub scripts: Vec<u16>,
+    /// What makes it start things.
+    pub drive: Drive,
+    /// A stage before the others, left out of summary and thresholds.
+    pub warmup: Warmup,
+    /// How long transactions under way may take to end.
+    pub drain: Duration,
+    /// `messages`: ends the load when so many were sent, the warm-up's not counted.
+    pub bound: Option<Bound>,
+    /// Transactions of one session, uniform between the ends; no limit where there is none.
+    pub messages_per_session: Option<RangeInclusive<u64>>,
+    /// `hold`: how far sessions go; there they stay until the load ends.
+    pub hold: Option<Hold>,
+    /// `connects_per_s`: most connections that are begun in a second.
+    pub connects_per_s: Option<f64>,
+}
+
+/// What makes a load start things.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Drive {
+    /// So many sessions are kept open; the next thing starts when the last one is done.
+    Closed {
+        /// 1 to [`super::SESSIONS_MAX`].
+        sessions: u32,
+        /// `for`: how long transactions start, after the warm-up. With a bound it is an upper limit; one of the
+        /// two is always there.
+        length: Option<Duration>,
+    },
+    /// A schedule says when; it does not wait for the server.
+    Open(Open),
+}
+
+/// Open load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// What arrives.
+    pub unit: ArrivalUnit,
+    /// When.
+    pub source: ArrivalSource,
+    /// Most sessions that are open at once; 1 to [`super::SESSIONS_MAX`].
+    pub max_sessions: u32,
+    /// What becomes of an arrival for which no session is free.
+    pub overload: Overload,
+    /// How arrivals are waited for.
+    pub pacing: Pacing,
+}
+
+/// What arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrivalUnit {
+    /// Sessions, each with a connection of its own.
+    Sessions,
+    /// Messages: a pool of kept-open sessions sends them.
+    Messages,
+}
+
+/// When arrivals are due.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArrivalSource {
+    /// At a rate, stage by stage.
+    Rate {
+        /// How they follow one another.
+        pattern: Pattern,
+        /// At least one.
+        stages: Vec<RateStage>,
+    },
+    /// As recorded.
+    Trace {
+        /// What was recorded.
+        trace: Arc<Trace>,
+        /// How much faster than recorded.
+        speed: f64,
+    },
+}
+
+/// A stage of an open load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateStage {
+    /// Its name in result files.
+    pub name: String,
+    /// Its rate, in units a second, and its length.
+    pub span: RateSpan,
+}
+
+impl RateStage {
+    /// Whether the rate changes within it: then it is a curve and has no rate of its own.
+    #[must_use]
+    #[expect(clippy::float_cmp, reason = "both were read or copied, not computed")]
+    pub fn is_ramp(&self) -> bool {
+        self.span.from != self.span.to
+    }
+}
+
+/// What becomes of an arrival for which no session is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overload {
+    /// It waits.
+    Queue,
+    /// It is not started, and counted as dropped.
+    Drop,
+    /// It waits so long, then it is not started, and counted as shed.
+    ShedAfter(Duration),
+}
+
+/// How arrivals are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pacing {
+    /// By a timer.
+    Timer,
+    /// By asking the clock again and again: a worker then takes a whole core.
+    Spin,
+}
+
+/// The stage before the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warmup {
+    /// So long; none where that is nothing.
+    For(Duration),
+    /// Until rate and times no longer change.
+    Steady,
+}
+
+/// How far a session goes under `hold`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It has read the greeting.
+    Greeting,
+    /// EHLO (or HELO, LHLO) was accepted, after STARTTLS where the target asks for it.
+    Ehlo,
+    /// It has logged in.
+    Auth,
+    /// MAIL was accepted.
+    Mail,
+    /// A RCPT was accepted.
+    Rcpt,
+}
+
+/// A run bounded by work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// So many messages.
+    Messages(u64),
+    /// Every file of the scenario's message folders once.
+    EachOnce,
+}
+
+impl Load {
+    /// How long transactions under way may take to end, unless the scenario says otherwise: what a slow reply to a
+    /// whole message may take.
+    pub const DRAIN: Duration = Duration::from_secs(30);
+
+    /// A closed load of every script among `scripts` of them, without warm-up and bound.
+    #[must_use]
+    pub fn closed(sessions: u32, length: Option<Duration>, scripts: usize) -> Self {
+        Self {
+            name: None,
+            start: Duration::ZERO,
+            scripts: Vec::new(),
+            drive: Drive::Closed { sessions, length },
+            warmup: Warmup::For(Duration::ZERO),
+            drain: Self::DRAIN,
+            bound: None,
+            messages_per_session: None,
+            hold: None,
+            connects_per_s: None,
+        }
+        .of_scripts(scripts)
+    }
+
+    /// The same load of all scripts among `scripts` of them.
+    #[must_use]
+    pub fn of_scripts(mut self, scripts: usize) -> Self {
+        self.scripts = (0..=u16::MAX).take(scripts).collect();
+        self
+    }
+
+    /// Most sessions that it has open at once.
+    #[must_use]
+    pub fn sessions_max(&self) -> u32 {
+        match &self.drive {
+            Drive::Closed { sessions, .. } => *sessions,
+            Drive::Open(open) => open.max_sessions,
+        }
+    }
+
+    /// Whether a schedule drives it.
+    #[must_use]
+    pub fn open(&self) -> Option<&Open> {
+        match &self.drive {
+            Drive::Closed { .. } => None,
+            Drive::Open(open) => Some(open),
+        }
+    }
+
+    /// How long transactions start after the warm-up; `None` where only the number of messages says.
+    #[must_use]
+    pub fn length(&self) -> Option<Duration> {
+        match &self.drive {
+            Drive::Closed { length, .. } => *length,
+            Drive::Open(open) => match &open.source {
+                ArrivalSource::Rate { stages, .. } => {
+                    stages.iter().map(|stage| stage.span.length).sum()
+                }
+                ArrivalSource::Trace { trace, speed } => Some(trace.length(*speed)),
+            },
+        }
+    }
+}
