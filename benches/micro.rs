@@ -1,4 +1,4 @@
-//! What one step costs beside the network: reply parser, rendering of a command and of a header, recorder.
+//! What one step costs beside the network: reply parser, rendering of a command and of a header, recorder, schedule.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use smtpbench::measure::recorder::Recorder;
 use smtpbench::message::render::{MessageId, RunIdentity};
 use smtpbench::scenario::step::{StepId, StepNames};
 use smtpbench::scenario::{Overrides, Scenario};
+use smtpbench::schedule::arrivals::{Arrivals, Pattern, RateSpan};
 use smtpbench::smtp::command::CommandBuffer;
 use smtpbench::smtp::parser::ReplyParser;
 use smtpbench::smtp::transparency::{Unstuffer, stuff};
@@ -110,5 +111,24 @@ fn transparency(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parser, rendering, recorder, transparency);
+fn schedule(c: &mut Criterion) {
+    let steady = RateSpan::steady(1000.0, None);
+    // No run is as long as this ramp.
+    let year = Duration::from_secs(366 * 24 * 3600);
+    let ramp = RateSpan { from: 0.0, to: 1e6, length: Some(year) };
+    let mut group = c.benchmark_group("schedule");
+    for (name, span, pattern) in [
+        ("even", steady, Pattern::Even),
+        ("poisson", steady, Pattern::Poisson),
+        ("poisson in a ramp", ramp, Pattern::Poisson),
+    ] {
+        group.bench_function(name, |b| {
+            let mut arrivals = Arrivals::new(vec![span], pattern, 1, 0);
+            b.iter(|| arrivals.next());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parser, rendering, recorder, transparency, schedule);
 criterion_main!(benches);

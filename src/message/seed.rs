@@ -25,6 +25,7 @@ pub enum Purpose {
     Pause,
     Tls,
     Address,
+    Arrival,
 }
 
 /// The generator for one choice.

@@ -1,8 +1,11 @@
-//! Arrivals as they were recorded.
+//! Arrivals as they were recorded, and the envelope of each.
 
 use std::time::Duration;
 
-/// What was recorded: rows in order of time.
+/// Most rows of a trace: they are held in memory.
+pub const TRACE_ROWS_MAX: usize = 10_000_000;
+
+/// What was recorded: rows in order of time. Message number N of its run is row N.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace {
     /// At least one.
@@ -23,10 +26,32 @@ pub struct TraceRow {
 }
 
 impl Trace {
-    /// From the first arrival to the end of the last one's second, played so many times as fast.
+    /// From the first arrival to the end of the second in which the last one lies, played so many times as fast. It
+    /// is always behind the last arrival.
     #[must_use]
     pub fn length(&self, speed: f64) -> Duration {
-        let last = self.rows.last().map_or(Duration::ZERO, |row| row.offset);
-        last.div_f64(speed)
+        let last = self.rows.last().map_or(Duration::ZERO, |row| row.due(speed));
+        Duration::from_secs(last.as_secs() + 1)
+    }
+
+    /// What was recorded of message `seq`.
+    #[must_use]
+    pub fn row(&self, seq: u64) -> Option<&TraceRow> {
+        self.rows.get(usize::try_from(seq).ok()?)
+    }
+}
+
+impl TraceRow {
+    /// When it is due, from the first row, played `speed` times as fast; 584 years at most.
+    #[must_use]
+    pub fn due(&self, speed: f64) -> Duration {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "exact for 104 days and to some nanoseconds beyond; the cast saturates"
+        )]
+        let nanos = (self.offset.as_nanos() as f64 / speed + 0.5) as u64;
+        Duration::from_nanos(nanos)
     }
 }

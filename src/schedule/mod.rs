@@ -4,6 +4,8 @@
 //! sessions of a slot.
 
 pub mod arrivals;
+pub mod shape;
+pub mod trace;
 
 use std::time::Duration;
 
