@@ -1,10 +1,14 @@
-//! Quantities as people write them: durations, sizes, ranges, shares. Parse and print, nothing else.
+//! Quantities as people write them: durations, sizes, rates, ranges, shares. Parse and print, nothing else.
 //!
 //! A bare number is never a duration: the unit is part of what the user said.
+
+mod rate;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+pub use rate::{ArrivalUnit, RATE_MAX, Rate, parse_rate};
 
 /// The longest duration that is accepted anywhere: a year. Beyond it, arithmetic on instants may overflow.
 pub const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::message::trace::Trace;
 use crate::schedule::arrivals::{Pattern, RateSpan};
+pub use crate::units::ArrivalUnit;
 
 /// One of the loads that run side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,15 +61,6 @@ pub struct Open {
     pub overload: Overload,
     /// How arrivals are waited for.
     pub pacing: Pacing,
-}
-
-/// What arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArrivalUnit {
-    /// Sessions, each with a connection of its own.
-    Sessions,
-    /// Messages: a pool of kept-open sessions sends them.
-    Messages,
 }
 
 /// When arrivals are due.
