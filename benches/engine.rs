@@ -53,7 +53,8 @@ fn run(plan: &Arc<Plan>) {
     drop(sender);
     assert!(snapshots.iter().count() > 0);
     let ending = engine.finish();
-    assert_eq!((ending.messages_not_started, ending.workers_lost.len()), (0, 0));
+    let left: u64 = ending.bounds.iter().map(|bound| bound.messages_not_started).sum();
+    assert_eq!((left, ending.workers_lost.len()), (0, 0));
 }
 
 fn bare_client(address: SocketAddr) {

@@ -34,8 +34,9 @@ impl Live {
     /// Shows the run of `plan`; nothing if it is to be quiet.
     #[must_use]
     pub fn new(plan: &Plan, quiet: bool) -> Self {
-        let end = plan.stages.last().and_then(|stage| stage.end);
-        let messages = plan.messages;
+        let ends: Option<Vec<Duration>> = plan.stages.iter().map(|stage| stage.end).collect();
+        let end = ends.and_then(|ends| ends.into_iter().max());
+        let messages = plan.messages();
         let display = if quiet {
             Display::Nothing
         } else if std::io::stderr().is_terminal() {

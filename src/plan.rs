@@ -1,17 +1,21 @@
 //! The resolved run: what will happen, and the only input of the engine.
 
+pub mod loads;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::message::render::RunIdentity;
 use crate::message::seed::{Purpose, choice, uniform};
+use crate::scenario::load::Pacing;
 use crate::scenario::login::Login;
 use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
-use crate::scenario::{Bound, Scenario, Warmup};
-use crate::schedule::{self, Stage};
+use crate::scenario::{Bound, Load, Scenario, Warmup};
+use crate::schedule::{Stage, rebase};
 use crate::smtp::Protocol;
+pub use loads::LoadPlan;
 
 /// Shortest interval of the time series.
 pub const INTERVAL_MIN: Duration = Duration::from_secs(1);
@@ -29,10 +33,10 @@ pub struct Plan {
     pub identity: RunIdentity,
     /// Threads with an event loop of their own, from 1.
     pub workers: usize,
-    /// The schedule: what is measured under which name, in order. The last one is the one that is judged.
+    /// What is measured under which name: the stages of all loads, load after load.
     pub stages: Vec<Stage>,
-    /// How many messages the run sends at most.
-    pub messages: Option<u64>,
+    /// The loads of the scenario, in its order.
+    pub loads: Vec<LoadPlan>,
     /// Length of one interval of the time series.
     pub interval: Duration,
 }
@@ -147,28 +151,31 @@ impl Plan {
         cores: usize,
     ) -> Self {
         target.shuffle(identity.seed);
-        let load = &scenario.loads[0];
-        let sessions = usize::try_from(load.sessions_max()).unwrap_or(usize::MAX);
-        let warmup = match load.warmup {
-            Warmup::For(warmup) => warmup,
-            Warmup::Steady => Duration::ZERO,
-        };
-        let stages = schedule::closed_stages(warmup, load.length());
-        let length = load.length().map_or(Duration::ZERO, |length| warmup + length);
-        let messages = match load.bound {
-            None => None,
-            Some(Bound::Messages(count)) => Some(count),
-            Some(Bound::EachOnce) => Some(scenario.mail.files()),
-        };
+        let sessions = usize::try_from(scenario.sessions_max()).unwrap_or(usize::MAX);
+        let (loads, stages) = loads::resolve(&scenario);
+        let length = stages.iter().filter_map(|stage| stage.end).max().unwrap_or_default();
         Self {
             workers: cores.clamp(1, sessions.max(1)),
             interval: interval(length),
             stages,
-            messages,
+            loads,
             targets: vec![target],
             identity,
             scenario,
         }
+    }
+
+    /// The same run cut down to one session of its first script, with so many messages: neither warmed up nor ended by
+    /// the clock.
+    #[must_use]
+    pub fn single(&self, messages: u64) -> Self {
+        let mut plan = self.clone();
+        plan.workers = 1;
+        plan.scenario.scripts.truncate(1);
+        let bound = Some(Bound::Messages(messages));
+        plan.scenario.loads = vec![Load { bound, ..Load::closed(1, None, 1) }];
+        (plan.loads, plan.stages) = loads::resolve(&plan.scenario);
+        plan
     }
 
     /// What the target speaks.
@@ -201,6 +208,48 @@ impl Plan {
         let sources = &self.scenario.sources;
         let count = sources.iter().filter(fits).count();
         sources.iter().filter(fits).nth(turn.checked_rem(count)?).copied()
+    }
+
+    /// The stages, with the warm-up ended at `warmup_end` where the run decided on that.
+    #[must_use]
+    pub fn timeline(&self, warmup_end: Option<Duration>) -> Vec<Stage> {
+        let mut stages = self.stages.clone();
+        if let (Some(end), [load]) = (warmup_end, self.loads.as_slice()) {
+            rebase(&mut stages[load.stages.clone()], end);
+        }
+        stages
+    }
+
+    /// Indices of the stages that summary and thresholds read; at least one.
+    #[must_use]
+    pub fn judged_stages(&self) -> Vec<u8> {
+        let judged = (0..=u8::MAX).zip(&self.stages).filter(|(_, stage)| stage.judged);
+        judged.map(|(index, _)| index).collect()
+    }
+
+    /// Whether the warm-up lasts until figures are steady.
+    #[must_use]
+    pub fn warms_up_until_steady(&self) -> bool {
+        self.scenario.loads.iter().any(|load| load.warmup == Warmup::Steady)
+    }
+
+    /// Whether arrivals are waited for by asking the clock.
+    #[must_use]
+    pub fn spins(&self) -> bool {
+        let open = self.scenario.loads.iter().filter_map(Load::open);
+        open.map(|open| open.pacing).any(|pacing| pacing == Pacing::Spin)
+    }
+
+    /// Whether a schedule drives any load.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.loads.iter().any(|load| load.timetable.is_some())
+    }
+
+    /// How many messages the run sends at most, where every load has a bound.
+    #[must_use]
+    pub fn messages(&self) -> Option<u64> {
+        self.loads.iter().map(|load| load.messages).sum()
     }
 
     /// How many file descriptors the sessions need, with what the process needs besides.

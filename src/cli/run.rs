@@ -20,16 +20,20 @@ use crate::live::Live;
 use crate::measure::collector::Collector;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::Snapshot;
+use crate::measure::steady::Steady;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
 use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::Plan;
+use crate::plan::loads::STEADY_MAX;
 use crate::report::folder::{FolderError, ResultFolder};
 use crate::report::{HostFacts, RunFacts, text};
 use crate::scenario::Scenario;
 use crate::scenario::target::TargetUrl;
 
+/// How far ahead the end of a warm-up is announced: some ticks of the workers.
+const WARMUP_NOTICE: Duration = Duration::from_millis(200);
 /// How often results are saved while the run goes on.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Snapshots that may wait for the collector, a worker.
@@ -147,6 +151,14 @@ struct Run {
     descriptors_short: Option<(u64, u64)>,
 }
 
+/// What is filled while a run goes on.
+struct Collection<'a> {
+    collector: &'a mut Collector,
+    live: &'a mut Live,
+    folder: &'a mut ResultFolder,
+    warmup_end: &'a mut Option<Duration>,
+}
+
 /// What came of it.
 struct Measured {
     collector: Collector,
@@ -168,13 +180,20 @@ impl Run {
         let mut facts = self.facts();
         let begun = folder.begin(facts.started);
         let started = clock::now();
+        let mut warmup_end = None;
         let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers);
         let engine = Engine::start(plan, &layout, &control, started, &sender);
         // The channel ends with the last worker.
         drop(sender);
         let mut live = Live::new(plan, quiet);
         let unsaved = begun.err().or_else(|| {
-            self.collect(&snapshots, &mut collector, &mut live, folder, started, &facts)
+            let mut collection = Collection {
+                collector: &mut collector,
+                live: &mut live,
+                folder,
+                warmup_end: &mut warmup_end,
+            };
+            self.collect(&snapshots, &mut collection, &control, started, &facts)
         });
         if unsaved.is_some() {
             control.cut();
@@ -184,7 +203,7 @@ impl Run {
         live.finish();
         facts.ended = Some(clock::wall());
         let finished_at = clock::now().saturating_duration_since(started);
-        let end = self.end_of_run(&ending, started, finished_at);
+        let end = self.end_of_run(&ending, started, finished_at, warmup_end);
         Measured { collector, end, facts, lost: ending.workers_lost, unsaved }
     }
 
@@ -192,23 +211,33 @@ impl Run {
     fn collect(
         &self,
         snapshots: &Receiver<Snapshot>,
-        collector: &mut Collector,
-        live: &mut Live,
-        folder: &mut ResultFolder,
+        collection: &mut Collection<'_>,
+        control: &Control,
         started: Instant,
         facts: &RunFacts,
     ) -> Option<FolderError> {
+        let Collection { collector, live, folder, warmup_end } = collection;
         let mut saved = started;
+        let mut steady = self.plan.warms_up_until_steady().then(Steady::default);
         for snapshot in snapshots {
             collector.add(snapshot);
             let now = clock::now();
             let elapsed = now.saturating_duration_since(started);
             live.update(elapsed, &collector.progress());
+            if steady.as_mut().is_some_and(|steady| steady.look(collector)) {
+                steady = None;
+                let end = elapsed + WARMUP_NOTICE;
+                if end < STEADY_MAX {
+                    **warmup_end = Some(end);
+                    control.end_warmup(end);
+                }
+            }
             let completed = collector.take_completed();
             let mut result = folder.log(collector.layout(), &completed);
             if now.saturating_duration_since(saved) >= SAVE_EVERY {
                 saved = now;
-                let summary = collector.summary(&self.plan, &EndOfRun::running(elapsed));
+                let running = EndOfRun { warmup_end: **warmup_end, ..EndOfRun::running(elapsed) };
+                let summary = collector.summary(&self.plan, &running);
                 result = result.and_then(|()| folder.save(&summary, &self.plan, facts));
             }
             if let Err(error) = result {
@@ -218,11 +247,20 @@ impl Run {
         None
     }
 
-    fn end_of_run(&self, ending: &Ending, started: Instant, finished_at: Duration) -> EndOfRun {
+    fn end_of_run(
+        &self,
+        ending: &Ending,
+        started: Instant,
+        finished_at: Duration,
+        warmup_end: Option<Duration>,
+    ) -> EndOfRun {
         let plan = &self.plan;
         let since_start = |at: Instant| at.saturating_duration_since(started);
-        let planned_end = plan.stages.last().and_then(|stage| stage.end);
-        let all_sent = plan.messages.is_some() && ending.messages_not_started == 0;
+        let stages = plan.timeline(warmup_end);
+        let ends: Option<Vec<Duration>> = stages.iter().map(|stage| stage.end).collect();
+        let planned_end = ends.and_then(|ends| ends.into_iter().max());
+        let all_sent = plan.messages().is_some()
+            && ending.bounds.iter().all(|bound| bound.messages_not_started == 0);
         let interrupted = self.interrupts.heard().is_some();
         // A run that its work ended is as long as that took.
         let by_work = ending.last_ended.map_or(finished_at, since_start);
@@ -235,9 +273,8 @@ impl Run {
         .min(finished_at);
         EndOfRun {
             state: if interrupted { RunState::Interrupted } else { RunState::Finished },
-            planned_messages: plan.messages,
-            not_started_messages: ending.messages_not_started,
-            not_started_recipients: ending.recipients_not_started,
+            bounds: ending.bounds.clone(),
+            warmup_end,
             workers_lost: ending.workers_lost.len(),
             worker_cpu: ending.worker_cpu.clone(),
             descriptors_short: self.descriptors_short,

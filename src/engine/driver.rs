@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io::IoSlice;
 use std::ops::Range;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
@@ -15,6 +16,7 @@ use tokio::time::Sleep;
 use crate::clock::{self, Duration, Instant};
 use crate::engine::desk::Desk;
 use crate::engine::dialogue::{Action, Dialogue, Ends};
+use crate::engine::pool::{Pool, Seat, Work};
 use crate::engine::transcript::Transcript;
 use crate::engine::upload::UploadPart;
 use crate::measure::outcome::Failure;
@@ -39,8 +41,8 @@ pub struct Bench {
     pub timers: Timers,
     /// For targets with TLS.
     pub tls: Option<TlsClient>,
-    /// Wakes pauses and waits when the run drains.
-    pub draining: tokio::sync::Notify,
+    /// Wakes pauses and waits of a load when it drains.
+    pub draining: Vec<tokio::sync::Notify>,
 }
 
 /// A time limit that costs nothing while replies are in time: the timer is armed for the earliest limit and looked
@@ -79,6 +81,8 @@ pub struct SessionRun<'a> {
     pub bench: &'a Bench,
     pub dialogue: &'a RefCell<Dialogue>,
     pub timer: &'a mut Timer,
+    /// Where it waits for messages of an open load.
+    pub seat: Option<&'a Rc<Seat>>,
     /// Where what is said is written down, if anywhere.
     pub transcript: Option<&'a RefCell<Transcript>>,
 }
@@ -102,6 +106,8 @@ impl SessionRun<'_> {
                 Action::Read => self.read(&mut stream).await,
                 Action::Write(part) => self.write(&mut stream, part).await,
                 Action::Sleep(length) => self.sleep(&mut stream, length).await,
+                Action::Await => self.wait_for_message(&mut stream).await,
+                Action::Hold => self.hold(&mut stream).await,
                 Action::Handshake => match self.secure(stream, destination).await {
                     Some(secured) => stream = secured,
                     None => return,
@@ -180,8 +186,8 @@ impl SessionRun<'_> {
             }
         }
         let (failure, detail) = last;
-        self.with_dialogue(|dialogue, _, desk, now| {
-            dialogue.not_connected(desk, now, failure, &detail);
+        self.with_dialogue(|dialogue, plan, desk, now| {
+            dialogue.not_connected(plan, desk, now, failure, &detail);
         });
         None
     }
@@ -233,20 +239,72 @@ impl SessionRun<'_> {
     async fn sleep(&mut self, stream: &mut Stream, length: Duration) {
         // A transaction under way is what the drain is for: its pauses are as long as the script says.
         let whole = self.dialogue.borrow().has_message();
+        let load = usize::from(self.dialogue.borrow().load());
         let (bench, dialogue, transcript) = (self.bench, self.dialogue, self.transcript);
-        let input = poll_fn(|cx| {
-            loop {
-                match poll_input(bench, dialogue, transcript, stream, cx) {
-                    Poll::Ready(Ok(())) if !dialogue.borrow().is_over() => {}
-                    Poll::Ready(end) => return Poll::Ready(end),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        });
+        let input = poll_fn(|cx| poll_end(bench, dialogue, transcript, stream, cx));
         let end = tokio::select! {
             () = bench.timers.sleep_until(clock::now() + length) => Ok(()),
-            () = bench.draining.notified(), if !whole => Ok(()),
+            () = bench.draining[load].notified(), if !whole => Ok(()),
             end = input => end,
+        };
+        if let Err((failure, detail)) = end {
+            self.fail(failure, &detail);
+        }
+    }
+
+    /// Waits for the next message of an open load, and listens meanwhile.
+    async fn wait_for_message(&mut self, stream: &mut Stream) {
+        let (bench, dialogue, transcript) = (self.bench, self.dialogue, self.transcript);
+        let Some(seat) = self.seat else {
+            return self.fail(Failure::Internal, "a session outside a pool waits for a message");
+        };
+        let load = usize::from(dialogue.borrow().load());
+        self.with_pool(load, |pool| pool.wait_for_message(seat));
+        let end = poll_fn(|cx| {
+            if let Poll::Ready(end) = poll_end(bench, dialogue, transcript, stream, cx) {
+                return Poll::Ready(Err(end));
+            }
+            match seat.take() {
+                Some(work) => Poll::Ready(Ok(work)),
+                None => {
+                    seat.watch(cx.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        match end {
+            Ok(Work::Arrival(start)) => dialogue.borrow_mut().hand(start),
+            Ok(Work::Open | Work::Leave) => {}
+            Err(end) => {
+                self.with_pool(load, |pool| {
+                    pool.stop_waiting(seat);
+                    // Given to it in the same moment, and not begun.
+                    if let Some(Work::Arrival(start)) = seat.take() {
+                        pool.give_back(start);
+                    }
+                });
+                if let Err((failure, detail)) = end {
+                    self.fail(failure, &detail);
+                }
+            }
+        }
+    }
+
+    fn with_pool(&self, load: usize, run: impl FnOnce(&mut Pool)) {
+        if let Some(pool) = &mut self.bench.desk.borrow_mut().loads[load].pool {
+            run(pool);
+        }
+    }
+
+    /// Stays as it is until the load ends, and listens.
+    async fn hold(&mut self, stream: &mut Stream) {
+        let (bench, dialogue, transcript) = (self.bench, self.dialogue, self.transcript);
+        let load = dialogue.borrow().load();
+        let drained = bench.draining[usize::from(load)].notified();
+        let end = tokio::select! {
+            () = drained, if !bench.desk.borrow().is_draining(load) => Ok(()),
+            end = poll_fn(|cx| poll_end(bench, dialogue, transcript, stream, cx)) => end,
         };
         if let Err((failure, detail)) = end {
             self.fail(failure, &detail);
@@ -367,6 +425,22 @@ fn poll_input(
         }
         Err(error) => Err((connect::classify(&error), error.to_string())),
     })
+}
+
+/// Reads until the session is over or the stream is at its end.
+fn poll_end(
+    bench: &Bench,
+    dialogue: &RefCell<Dialogue>,
+    transcript: Option<&RefCell<Transcript>>,
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), (Failure, String)>> {
+    loop {
+        match std::task::ready!(poll_input(bench, dialogue, transcript, stream, cx)) {
+            Ok(()) if !dialogue.borrow().is_over() => {}
+            end => return Poll::Ready(end),
+        }
+    }
 }
 
 /// Bytes on their way out.

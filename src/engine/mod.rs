@@ -7,7 +7,9 @@ pub mod desk;
 pub mod dialogue;
 pub mod driver;
 pub mod hidden;
+pub mod pool;
 pub mod single;
+pub mod slots;
 pub mod transcript;
 pub mod upload;
 pub mod worker;
@@ -19,6 +21,7 @@ use std::thread;
 use crate::clock::Instant;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::Snapshot;
+use crate::measure::validity::BoundEnd;
 use crate::plan::Plan;
 use desk::NumberSource;
 use worker::{Assignment, Control, WorkerReport};
@@ -34,17 +37,15 @@ pub struct Ending {
     pub last_ended: Option<Instant>,
     /// When the first worker stopped starting transactions, other than for want of work.
     pub drained_since: Option<Instant>,
-    /// Messages of the plan that were not started.
-    pub messages_not_started: u64,
-    /// Their recipients, as the first script with a transaction would have had them.
-    pub recipients_not_started: u64,
+    /// What was left of each load that a number of messages bounds.
+    pub bounds: Vec<BoundEnd>,
 }
 
 /// A run under way.
 #[derive(Debug)]
 pub struct Engine {
     plan: Arc<Plan>,
-    numbers: Arc<NumberSource>,
+    numbers: Vec<Arc<NumberSource>>,
     threads: Vec<(usize, thread::JoinHandle<std::io::Result<WorkerReport>>)>,
     lost: Vec<String>,
 }
@@ -59,14 +60,14 @@ impl Engine {
         started: Instant,
         snapshots: &SyncSender<Snapshot>,
     ) -> Self {
-        let numbers = NumberSource::new(plan);
+        let numbers = NumberSource::of_loads(plan);
         let (mut threads, mut lost) = (Vec::new(), Vec::new());
         for index in 0..plan.workers {
             let assignment = Assignment {
                 index,
                 plan: Arc::clone(plan),
                 layout: Arc::clone(layout),
-                numbers: Arc::clone(&numbers),
+                numbers: numbers.clone(),
                 control: Arc::clone(control),
                 started,
                 snapshots: snapshots.clone(),
@@ -82,17 +83,20 @@ impl Engine {
 
     /// Waits for the workers.
     #[must_use]
-    pub fn finish(self) -> Ending {
-        let mut ending = Ending { workers_lost: self.lost, ..Ending::default() };
-        let mut unstarted = Vec::new();
-        for (index, thread) in self.threads {
+    pub fn finish(mut self) -> Ending {
+        let mut ending =
+            Ending { workers_lost: std::mem::take(&mut self.lost), ..Ending::default() };
+        let mut unstarted = vec![Vec::new(); self.plan.loads.len()];
+        for (index, thread) in std::mem::take(&mut self.threads) {
             match thread.join() {
                 Ok(Ok(report)) => {
                     ending.worker_cpu.push(report.cpu);
                     ending.last_ended = ending.last_ended.max(report.last_ended);
                     ending.drained_since =
                         [ending.drained_since, report.drained_since].into_iter().flatten().min();
-                    unstarted.extend(report.unused);
+                    for (all, unused) in unstarted.iter_mut().zip(report.unused) {
+                        all.extend(unused);
+                    }
                 }
                 Ok(Err(error)) => ending.workers_lost.push(format!("worker {index}: {error}")),
                 Err(panic) => {
@@ -103,14 +107,33 @@ impl Engine {
                 }
             }
         }
-        let scenario = &self.plan.scenario;
-        let script = scenario.scripts.iter().find(|script| script.has_transaction());
-        for number in unstarted.into_iter().chain(self.numbers.untaken()) {
-            let each = scenario.mail.recipients_of(&self.plan.identity, number);
-            ending.messages_not_started += 1;
-            ending.recipients_not_started +=
-                script.map_or(0, |script| u64::from(script.recipients(each)));
+        for (load, unused) in unstarted.into_iter().enumerate() {
+            ending.bounds.extend(self.bound_end(load, unused));
         }
         ending
+    }
+    /// What was left of a closed load with a bound: an open one counts its own.
+    fn bound_end(&self, load: usize, unused: Vec<u64>) -> Option<BoundEnd> {
+        let resolved = &self.plan.loads[load];
+        let planned = resolved.messages.filter(|_| resolved.timetable.is_none())?;
+        let scenario = &self.plan.scenario;
+        let scripts = scenario.loads[load].scripts.iter();
+        let mut scripts = scripts.map(|script| &scenario.scripts[usize::from(*script)]);
+        let script = scripts.find(|script| script.has_transaction());
+        let source = &self.numbers[load];
+        let mut end = BoundEnd {
+            stage: u8::try_from(resolved.stages.end - 1).unwrap_or(u8::MAX),
+            planned,
+            messages_not_started: 0,
+            recipients_not_started: 0,
+        };
+        for message in unused.into_iter().chain(source.untaken()) {
+            let number = source.number_of(message);
+            let each = scenario.mail.recipients_of(&self.plan.identity, number);
+            end.messages_not_started += 1;
+            end.recipients_not_started +=
+                script.map_or(0, |script| u64::from(script.recipients(each)));
+        }
+        Some(end)
     }
 }

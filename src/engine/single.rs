@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::clock::{self, Duration, Instant};
-use crate::engine::desk::{Desk, NumberSource, Numbers};
+use crate::engine::desk::{Desk, NumberSource};
 use crate::engine::dialogue::{Dialogue, rows_of};
 use crate::engine::driver::{Bench, READ_BYTES, SessionRun, Timer};
 use crate::engine::transcript::Transcript;
@@ -14,7 +14,6 @@ use crate::measure::recorder::Recorder;
 use crate::net::timers::Timers;
 use crate::net::tls::TlsClient;
 use crate::plan::Plan;
-use crate::schedule;
 
 /// What came of it.
 #[derive(Debug)]
@@ -58,15 +57,7 @@ pub fn run(
     messages: u64,
     cancelled: impl Future<Output = ()>,
 ) -> std::io::Result<Option<Single>> {
-    let mut plan = plan.clone();
-    plan.messages = Some(messages);
-    // One session is neither warmed up nor ended by the clock: the number of messages alone bounds it.
-    plan.stages = schedule::closed_stages(Duration::ZERO, None);
-    plan.scenario.loads.truncate(1);
-    plan.scenario.loads[0].messages_per_session = None;
-    plan.workers = 1;
-    plan.scenario.scripts.truncate(1);
-    let plan = Arc::new(plan);
+    let plan = Arc::new(plan.single(messages));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
@@ -81,23 +72,23 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
     let layout = Arc::new(Layout::new(plan));
     // One interval that never ends: everything is in the one snapshot.
     let recorder = Recorder::new(layout, 0, started, Duration::from_secs(24 * 3600));
-    let numbers = Numbers::new(NumberSource::new(plan));
     let bench = Bench {
         plan: Arc::clone(plan),
-        desk: RefCell::new(Desk::new(started, recorder, numbers)),
+        desk: RefCell::new(Desk::new(plan, 0, started, recorder, &NumberSource::of_loads(plan))),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
         timers: Timers::new()?,
         tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
-        draining: tokio::sync::Notify::new(),
+        draining: vec![tokio::sync::Notify::new()],
     };
-    let dialogue = RefCell::new(Dialogue::new(plan, 0, rows_of(plan, 0, 0), started));
+    let dialogue = RefCell::new(Dialogue::new(plan, 0, 0, rows_of(plan, 0, 0), started));
     let transcript = RefCell::new(Transcript::new(started));
     let mut timer = Timer::default();
     let mut run = SessionRun {
         bench: &bench,
         dialogue: &dialogue,
         timer: &mut timer,
+        seat: None,
         transcript: Some(&transcript),
     };
     tokio::select! {

@@ -3,21 +3,21 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::{self, Duration, Instant};
-use crate::engine::desk::{Desk, NumberSource, Numbers};
-use crate::engine::dialogue::{Dialogue, rows_of};
-use crate::engine::driver::{Bench, READ_BYTES, SessionRun, Timer};
+use crate::engine::desk::{Desk, NumberSource};
+use crate::engine::driver::{Bench, READ_BYTES};
+use crate::engine::pool;
+use crate::engine::slots::Slot;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::{Recorder, Snapshot};
 use crate::net::timers::Timers;
 use crate::net::tls::TlsClient;
 use crate::plan::Plan;
-use crate::schedule;
 
 /// How often a worker looks at its interval, at the end of its stage and at the user.
 const TICK: Duration = Duration::from_millis(20);
@@ -26,7 +26,11 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How far the run has come, as the user or the clock says.
 #[derive(Debug, Default)]
-pub struct Control(AtomicU8);
+pub struct Control {
+    way: AtomicU8,
+    /// When the warm-up ends, in nanoseconds from the start of the run; 0 until that is decided.
+    warmup_end: AtomicU64,
+}
 
 const DRAIN: u8 = 1;
 const CUT: u8 = 2;
@@ -34,20 +38,32 @@ const CUT: u8 = 2;
 impl Control {
     /// Starts nothing more; what is under way may end.
     pub fn drain(&self) {
-        self.0.fetch_max(DRAIN, Ordering::Relaxed);
+        self.way.fetch_max(DRAIN, Ordering::Relaxed);
     }
 
     /// Ends everything now.
     pub fn cut(&self) {
-        self.0.fetch_max(CUT, Ordering::Relaxed);
+        self.way.fetch_max(CUT, Ordering::Relaxed);
+    }
+
+    /// Ends the warm-up so long after the start of the run. Every worker has to hear of it before then, so it lies
+    /// some ticks ahead.
+    pub fn end_warmup(&self, offset: Duration) {
+        let nanos = u64::try_from(offset.as_nanos()).unwrap_or(u64::MAX);
+        self.warmup_end.store(nanos, Ordering::Relaxed);
+    }
+
+    fn warmup_end(&self) -> Option<Duration> {
+        let nanos = self.warmup_end.load(Ordering::Relaxed);
+        (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 
     fn drains(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= DRAIN
+        self.way.load(Ordering::Relaxed) >= DRAIN
     }
 
     fn cuts(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= CUT
+        self.way.load(Ordering::Relaxed) >= CUT
     }
 }
 
@@ -58,7 +74,8 @@ pub struct Assignment {
     pub index: usize,
     pub plan: Arc<Plan>,
     pub layout: Arc<Layout>,
-    pub numbers: Arc<NumberSource>,
+    /// Message numbers, a source for each load.
+    pub numbers: Vec<Arc<NumberSource>>,
     pub control: Arc<Control>,
     /// Start of the run, the same for all.
     pub started: Instant,
@@ -71,8 +88,8 @@ pub struct Assignment {
 pub struct WorkerReport {
     /// Processor time over time, from 0 to 1.
     pub cpu: f64,
-    /// Numbers that it was leased and did not use.
-    pub unused: Vec<u64>,
+    /// Messages of each load that it was leased and did not use.
+    pub unused: Vec<Vec<u64>>,
     /// When its last message ended.
     pub last_ended: Option<Instant>,
     /// When it stopped starting transactions, other than for want of work.
@@ -94,8 +111,18 @@ fn cpu_share(began: Instant) -> f64 {
     if wall > 0.0 { clock::thread_cpu().as_secs_f64() / wall } else { 0.0 }
 }
 
-/// A place for one session at a time; which one is in it is seen here when the run is cut.
-type Slot = Rc<RefCell<Dialogue>>;
+/// What a worker runs.
+struct Work<'a> {
+    assignment: &'a Assignment,
+    bench: Rc<Bench>,
+    slots: Vec<Slot>,
+    tasks: JoinSet<()>,
+    began: Instant,
+    /// When each load began to drain.
+    drained_since: Vec<Option<Instant>>,
+    /// The end of the warm-up that the run decided on was heard of.
+    rebased: bool,
+}
 
 async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     let began = clock::now();
@@ -103,34 +130,41 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     let recorder = Recorder::new(Arc::clone(layout), *index, *started, plan.interval);
     let bench = Rc::new(Bench {
         plan: Arc::clone(plan),
-        desk: RefCell::new(Desk::new(*started, recorder, Numbers::new(Arc::clone(numbers)))),
+        desk: RefCell::new(Desk::new(plan, *index, *started, recorder, numbers)),
         read_buffer: RefCell::new(vec![0; READ_BYTES]),
         timers: Timers::new()?,
         tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
-        draining: tokio::sync::Notify::new(),
+        draining: plan.loads.iter().map(|_| tokio::sync::Notify::new()).collect(),
     });
     let timers = Rc::clone(&bench);
     tokio::task::spawn_local(async move { timers.timers.run().await });
-    let sessions = plan.scenario.sessions_max();
-    let mut slots = Vec::new();
-    let mut tasks = tokio::task::JoinSet::new();
-    for slot in (*index as u64..sessions).step_by(plan.workers) {
-        let rows = rows_of(plan, slot, slot);
-        let dialogue = Rc::new(RefCell::new(Dialogue::new(plan, slot, rows, *started)));
-        slots.push(Rc::clone(&dialogue));
-        let bench = Rc::clone(&bench);
-        tasks.spawn_local(keep_slot(
-            bench,
-            dialogue,
-            SlotNumbers { slot, next: slot, step: sessions },
-        ));
-    }
-    let watched = watch(&assignment, &bench, &slots, &mut tasks, began).await;
+    let mut work = Work {
+        assignment: &assignment,
+        drained_since: vec![None; plan.loads.len()],
+        bench: Rc::clone(&bench),
+        slots: Vec::new(),
+        tasks: JoinSet::new(),
+        began,
+        rebased: false,
+    };
+    work.open_closed_loads();
+    let watched = work.watch().await;
     let now = clock::now();
     let mut desk = bench.desk.borrow_mut();
-    for slot in &slots {
-        slot.borrow_mut().cut(plan, &mut desk, now, watched.late);
+    for slot in &work.slots {
+        slot.dialogue.borrow_mut().cut(plan, &mut desk, now, watched.late);
+    }
+    for (load, _) in (0..).zip(&plan.loads) {
+        desk.drain(plan, load, now);
+        let Desk { loads, recorder, .. } = &mut *desk;
+        let Some(pool) = &mut loads[usize::from(load)].pool else { continue };
+        for slot in work.slots.iter().filter(|slot| slot.load == load) {
+            if let Some(pool::Work::Arrival(start)) = slot.seat.take() {
+                pool.give_back(start);
+            }
+        }
+        pool.finish(plan, recorder);
     }
     let last = desk.recorder.finish(now);
     for snapshot in desk.snapshots.drain(..).chain([last]) {
@@ -139,124 +173,177 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     }
     Ok(WorkerReport {
         cpu: watched.cpu,
-        unused: desk.numbers.unused(),
+        unused: desk.loads.iter().map(|load| load.numbers.unused()).collect(),
         last_ended: desk.last_ended,
-        drained_since: watched.drained_since,
+        drained_since: work.drained_since.iter().flatten().min().copied(),
     })
 }
 
 /// How the load of a worker ended.
 struct Watched {
     cpu: f64,
-    drained_since: Option<Instant>,
     /// At the drain limit.
     late: bool,
 }
 
-/// Session numbers of one slot: no two slots share one.
-struct SlotNumbers {
-    slot: u64,
-    next: u64,
-    step: u64,
-}
-
-/// Keeps one session open, again and again.
-async fn keep_slot(bench: Rc<Bench>, slot: Slot, mut numbers: SlotNumbers) {
-    let mut timer = Timer::default();
-    let mut fruitless = 0;
-    loop {
-        {
-            let mut desk = bench.desk.borrow_mut();
-            let warmup = desk.warms_up(&bench.plan, clock::now());
-            if desk.draining || !desk.numbers.any_left(warmup) {
-                return;
+impl Work<'_> {
+    /// Fills the slots of every closed load, at its begin.
+    fn open_closed_loads(&mut self) {
+        let Assignment { index, plan, started, .. } = self.assignment;
+        for (load, resolved) in (0..).zip(&plan.loads) {
+            if resolved.timetable.is_some() {
+                continue;
+            }
+            let begin = *started + plan.scenario.loads[usize::from(load)].start;
+            for number in resolved.slots.clone().skip(*index).step_by(plan.workers) {
+                let slot = Slot::new(&self.bench, load, number);
+                self.slots.push(slot.clone());
+                let bench = Rc::clone(&self.bench);
+                self.tasks.spawn_local(async move {
+                    if begin > clock::now() {
+                        tokio::select! {
+                            () = bench.timers.sleep_until(begin) => {}
+                            () = bench.draining[usize::from(load)].notified() => {}
+                        }
+                    }
+                    slot.keep_open(bench).await;
+                });
             }
         }
-        let plan = &bench.plan;
-        let number = numbers.next;
-        numbers.next += numbers.step;
-        let rows = rows_of(plan, numbers.slot, number);
-        *slot.borrow_mut() = Dialogue::new(plan, number, rows, clock::now());
-        let target = &plan.targets[0];
-        // Slots begin with different addresses and go round, each in its own turn.
-        let turn = numbers.slot + number / numbers.step.max(1);
-        let turn = usize::try_from(turn).unwrap_or(0);
-        let mut session =
-            SessionRun { bench: &bench, dialogue: &slot, timer: &mut timer, transcript: None };
-        session.run(target, turn).await;
-        fruitless = if slot.borrow().was_fruitful() { 0 } else { fruitless + 1 };
-        let wait = schedule::restart_wait(fruitless);
-        if !wait.is_zero() {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = bench.draining.notified() => {}
+    }
+
+    /// Makes the slots that the pools of open loads ask for.
+    fn make_slots(&mut self) {
+        let Assignment { index, plan, .. } = self.assignment;
+        for (load, resolved) in (0..).zip(&plan.loads) {
+            let work = {
+                let mut desk = self.bench.desk.borrow_mut();
+                let Some(pool) = &mut desk.loads[usize::from(load)].pool else { continue };
+                pool.take_new()
+            };
+            for work in work {
+                let made = self.slots.iter().filter(|slot| slot.load == load).count();
+                let number = resolved.slots.start + (*index + made * plan.workers) as u64;
+                let slot = Slot::new(&self.bench, load, number);
+                self.slots.push(slot.clone());
+                self.tasks.spawn_local(slot.serve(Rc::clone(&self.bench), work));
             }
-        } else {
-            // Others get their turn also where a peer answers at once, every time.
+        }
+    }
+
+    /// Starts what is due; ends intervals and stages in time, and the run when the clock, the user or the work says
+    /// so.
+    async fn watch(&mut self) -> Watched {
+        let Assignment { plan, snapshots, .. } = self.assignment;
+        let bench = Rc::clone(&self.bench);
+        let mut idle_since: Option<Instant> = None;
+        // The share of the load's own time: a long drain would hide a worker that had none left.
+        let mut cpu = None;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.make_slots();
+            let (due, open) = {
+                let mut desk = bench.desk.borrow_mut();
+                (desk.next_due(), desk.expects_arrivals())
+            };
+            tokio::select! {
+                ended = self.tasks.join_next(), if !self.tasks.is_empty() || !open => match ended {
+                    None => {
+                        let cpu = cpu.unwrap_or_else(|| cpu_share(self.began));
+                        return Watched { cpu, late: false };
+                    }
+                    Some(Ok(())) => continue,
+                    // A bug of ours: the worker is lost, and the run says so.
+                    Some(Err(error)) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => continue,
+                    },
+                },
+                () = wait_for(&bench, due) => {
+                    bench.desk.borrow_mut().advance(plan, clock::now());
+                    continue;
+                }
+                _ = tick.tick() => {}
+            }
+            let now = clock::now();
+            let finished = {
+                let mut desk = bench.desk.borrow_mut();
+                desk.end_interval(plan, now);
+                std::mem::take(&mut desk.snapshots)
+            };
+            for snapshot in finished {
+                let _ = snapshots.send(snapshot);
+            }
+            self.end_warmup(now);
+            self.end_loads(now);
+            if !self.all_draining() {
+                continue;
+            }
+            cpu.get_or_insert_with(|| cpu_share(self.began));
+            let late = self.is_late(now);
+            if self.slots.iter().any(|slot| slot.dialogue.borrow().has_message()) {
+                idle_since = None;
+            } else {
+                idle_since.get_or_insert(now);
+            }
+            let farewell_over =
+                idle_since.is_some_and(|idle| now.saturating_duration_since(idle) >= FAREWELL);
+            let cuts = self.assignment.control.cuts();
+            if cuts || late || farewell_over {
+                let cpu = cpu.unwrap_or_else(|| cpu_share(self.began));
+                return Watched { cpu, late: late && !cuts };
+            }
+        }
+    }
+
+    /// Ends the warm-up where the run has decided when.
+    fn end_warmup(&mut self, now: Instant) {
+        let Assignment { plan, control, started, .. } = self.assignment;
+        let Some(offset) = control.warmup_end().filter(|_| !self.rebased) else { return };
+        if now >= *started + offset {
+            self.rebased = true;
+            self.bench.desk.borrow_mut().end_warmup(plan, 0, offset);
+        }
+    }
+
+    /// Drains the loads whose last stage is over, and all of them when the user says so.
+    fn end_loads(&mut self, now: Instant) {
+        let Assignment { plan, control, .. } = self.assignment;
+        for (load, since) in (0..).zip(&mut self.drained_since) {
+            let mut desk = self.bench.desk.borrow_mut();
+            if control.drains() {
+                desk.drain(plan, load, now);
+            }
+            desk.end_load(plan, load, now);
+            if desk.is_draining(load) && since.is_none() {
+                *since = Some(now);
+                self.bench.draining[usize::from(load)].notify_waiters();
+            }
+        }
+    }
+
+    fn all_draining(&self) -> bool {
+        self.drained_since.iter().all(Option::is_some)
+    }
+
+    /// Whether every load has drained as long as it may.
+    fn is_late(&self, now: Instant) -> bool {
+        let loads = &self.assignment.plan.scenario.loads;
+        loads.iter().zip(&self.drained_since).all(|(load, since)| {
+            since.is_some_and(|since| now.saturating_duration_since(since) >= load.drain)
+        })
+    }
+}
+
+/// Waits until `due`, for ever without one.
+async fn wait_for(bench: &Bench, due: Option<Instant>) {
+    let Some(due) = due else { return std::future::pending().await };
+    if bench.plan.spins() {
+        while clock::now() < due {
             tokio::task::yield_now().await;
         }
+        return;
     }
-}
-
-/// Ends intervals and stages in time, and the run when the clock, the user or the work says so.
-async fn watch(
-    assignment: &Assignment,
-    bench: &Bench,
-    slots: &[Slot],
-    tasks: &mut tokio::task::JoinSet<()>,
-    began: Instant,
-) -> Watched {
-    let Assignment { plan, control, started, snapshots, .. } = assignment;
-    let end = plan.stages.last().and_then(|stage| stage.end).map(|end| *started + end);
-    let mut drained_since: Option<Instant> = None;
-    let mut idle_since: Option<Instant> = None;
-    // The share of the load's own time: a long drain would hide a worker that had none left.
-    let mut cpu = None;
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            ended = tasks.join_next() => match ended {
-                None => {
-                    let cpu = cpu.unwrap_or_else(|| cpu_share(began));
-                    return Watched { cpu, drained_since, late: false };
-                }
-                Some(Ok(())) => continue,
-                // A bug of ours: the worker is lost, and the run says so.
-                Some(Err(error)) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => continue,
-                },
-            },
-            _ = tick.tick() => {}
-        }
-        let now = clock::now();
-        let finished = {
-            let mut desk = bench.desk.borrow_mut();
-            desk.end_interval(now);
-            std::mem::take(&mut desk.snapshots)
-        };
-        for snapshot in finished {
-            let _ = snapshots.send(snapshot);
-        }
-        if drained_since.is_none() && (control.drains() || end.is_some_and(|end| now >= end)) {
-            drained_since = Some(now);
-            cpu = Some(cpu_share(began));
-            bench.desk.borrow_mut().draining = true;
-            bench.draining.notify_waiters();
-        }
-        let Some(since) = drained_since else { continue };
-        let late = now.saturating_duration_since(since) >= plan.scenario.loads[0].drain;
-        if slots.iter().any(|slot| slot.borrow().has_message()) {
-            idle_since = None;
-        } else {
-            idle_since.get_or_insert(now);
-        }
-        let farewell_over =
-            idle_since.is_some_and(|idle| now.saturating_duration_since(idle) >= FAREWELL);
-        if control.cuts() || late || farewell_over {
-            let cpu = cpu.unwrap_or_else(|| cpu_share(began));
-            return Watched { cpu, drained_since, late: late && !control.cuts() };
-        }
-    }
+    bench.timers.sleep_until(due).await;
 }

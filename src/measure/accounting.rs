@@ -38,10 +38,11 @@ pub(super) struct Books<'a> {
     pub(super) tallies: Vec<(&'a str, &'a str, &'a MessageTally)>,
     /// Started and ended messages of each stage over all intervals, with its name.
     pub(super) intervals: Vec<(&'a str, u64, FateCounts)>,
-    /// Messages of the judged stage, and what the plan offered where a bound says that.
+    /// Messages of the judged stages.
     pub(super) messages: Balance,
-    pub(super) planned_messages: Option<u64>,
-    /// Recipients of the judged stage.
+    /// Stages whose plan says how many messages they had: that number, and what was attempted or not started.
+    pub(super) plans: Vec<(&'a str, u64, u64)>,
+    /// Recipients of the judged stages.
     pub(super) recipients: Balance,
     /// Nothing is under way any more, so that every message has a fate.
     pub(super) ended: bool,
@@ -95,8 +96,8 @@ pub(super) fn check(books: &Books<'_>) -> Accounting {
             balance.attempted + balance.not_started,
         );
     }
-    if let Some(planned) = books.planned_messages.filter(|_| books.ended) {
-        check("messages planned and offered".to_owned(), planned, books.messages.offered);
+    for (stage, planned, counted) in books.plans.iter().filter(|_| books.ended) {
+        check(format!("messages planned for stage {stage}, and offered"), *planned, *counted);
     }
     Accounting {
         closes: faults.is_empty(),

@@ -3,6 +3,7 @@
 
 use crate::measure::collector::Collector;
 use crate::measure::histogram::{Estimate, Histogram};
+use crate::measure::outcome::Clock;
 use crate::measure::outcome::Outcome;
 use crate::measure::tally::FateCounts;
 use crate::plan::Destination;
@@ -90,7 +91,7 @@ fn samples(collector: &Collector, stage: u8, address: u16, step: StepId) -> Hist
     let layout = collector.layout();
     if layout.addresses().len() == 1 {
         // Its series would be those of all scripts together, so it has none.
-        return collector.judged_samples(stage, step);
+        return collector.judged_samples(&[stage], step, Clock::Service);
     }
     let mut sum = Histogram::default();
     for outcome in [Outcome::Accepted, Outcome::Timeout] {

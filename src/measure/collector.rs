@@ -89,6 +89,15 @@ pub struct Progress {
     pub eod_us_p99: Option<u64>,
 }
 
+/// What a slice of the time series says of how fast it went.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SliceFigures {
+    /// Messages accepted in it.
+    pub accepted: f64,
+    /// Median of the end of data, accepted and timed out; 0 without samples.
+    pub eod_us_p50: f64,
+}
+
 impl Collector {
     /// A collector for so many workers. `interval` is that of the recorders.
     #[must_use]
@@ -169,10 +178,8 @@ impl Collector {
         let closed: u64 = self.stages.iter().map(|tally| tally.closed).sum();
         progress.open_sessions = opened.saturating_sub(closed);
         progress.accepted_per_s = self.latest_rate();
-        let mut eod = Histogram::default();
-        for stage in self.layout.stage_indices() {
-            eod.add(&self.judged_samples(stage, StepId::EOD));
-        }
+        let stages: Vec<u8> = self.layout.stage_indices().collect();
+        let eod = self.judged_samples(&stages, StepId::EOD, Clock::Service);
         progress.eod_us_p50 = eod.quantile(Quantile::P50).map(|estimate| estimate.value);
         progress.eod_us_p99 = eod.quantile(Quantile::P99).map(|estimate| estimate.value);
         progress
@@ -190,14 +197,16 @@ impl Collector {
         &self.layout
     }
 
-    /// Service time of the accepted and timed-out samples of a step in one stage, over all scripts: what summary
-    /// and thresholds read. A refusal is fast and would flatter; a wait that was given up would hide.
-    pub(super) fn judged_samples(&self, stage: u8, step: StepId) -> Histogram {
+    /// The accepted and timed-out samples of a step in some stages, over all scripts: what summary and thresholds
+    /// read. A refusal is fast and would flatter; a wait that was given up would hide.
+    pub(super) fn judged_samples(&self, stages: &[u8], step: StepId, clock: Clock) -> Histogram {
         let mut sum = Histogram::default();
-        for script in self.layout.script_indices() {
+        for (stage, script) in
+            stages.iter().flat_map(|stage| self.layout.script_indices().map(|s| (*stage, s)))
+        {
             let place = Place { stage, script, step };
             for outcome in [Outcome::Accepted, Outcome::Timeout] {
-                let series = self.layout.series(place, Clock::Service, outcome);
+                let series = self.layout.series(place, clock, outcome);
                 if let Some(histogram) = self.series.get(&series) {
                     sum.add(histogram);
                 }
@@ -206,13 +215,40 @@ impl Collector {
         sum
     }
 
-    /// The messages of one stage over all scripts.
-    pub(super) fn stage_messages(&self, stage: u8) -> MessageTally {
-        let mut sum = MessageTally::default();
-        for script in self.layout.script_indices() {
-            sum.add(&self.messages[self.layout.script(stage, script).index()]);
+    /// Sessions, bytes and arrivals of some stages together.
+    pub(super) fn stage_tally(&self, stages: &[u8]) -> StageTally {
+        let mut sum = StageTally::default();
+        for tally in stages.iter().filter_map(|stage| self.stages.get(usize::from(*stage))) {
+            sum.add(tally);
         }
         sum
+    }
+
+    /// The messages of some stages over all scripts.
+    pub(super) fn stage_messages(&self, stages: &[u8]) -> MessageTally {
+        let mut sum = MessageTally::default();
+        for stage in stages {
+            for script in self.layout.script_indices() {
+                sum.add(&self.messages[self.layout.script(*stage, script).index()]);
+            }
+        }
+        sum
+    }
+
+    /// The slices from number `from` on that no worker will add to, as long as a slice is one interval.
+    pub(super) fn complete_slices(&self, from: u64) -> Vec<SliceFigures> {
+        let scale = self.rows.scale();
+        let figures = |slice: u64| {
+            let (mut accepted, mut eod) = (0, Histogram::default());
+            for counts in self.rows.of(slice) {
+                accepted += counts.fates.of(Fate::Accepted);
+                eod.add(&counts.eod.to_histogram());
+            }
+            let p50 = eod.estimate(Quantile::P50).unwrap_or(0);
+            #[expect(clippy::cast_precision_loss, reason = "figures to be compared")]
+            SliceFigures { accepted: accepted as f64, eod_us_p50: p50 as f64 }
+        };
+        (from..self.complete() / scale).map(figures).collect()
     }
 
     fn latest_rate(&self) -> Option<f64> {
@@ -263,6 +299,7 @@ impl Collector {
             counts.opened += tally.opened;
             counts.closed += tally.closed;
             counts.bytes_sent += tally.bytes_sent;
+            counts.offered += tally.arrivals.messages;
         }
         for (stage, counts) in self.layout.stage_indices().zip(&counts) {
             if *counts != IntervalCounts::default() {

@@ -12,6 +12,8 @@ pub(super) const ROWS_MAX: u64 = 1200;
 /// What happened in one slice and stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct IntervalCounts {
+    /// Messages that the schedule brought in it.
+    pub(super) offered: u64,
     /// Messages whose MAIL was written in it.
     pub(super) started: u64,
     /// Messages that met their fate in it.
@@ -29,6 +31,7 @@ pub(super) struct IntervalCounts {
 
 impl IntervalCounts {
     pub(super) fn add(&mut self, other: &Self) {
+        self.offered += other.offered;
         self.started += other.started;
         self.fates.add(&other.fates);
         for (sum, count) in self.replies.iter_mut().zip(other.replies) {

@@ -12,7 +12,8 @@ use crate::measure::histogram::Histogram;
 use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
 use crate::measure::outcome::{Clock, Failure, Fate, Fault, Outcome};
 use crate::measure::tally::{
-    FailureTally, MessageTally, RecipientFates, ReplyKind, ReplyTally, Sample, StageTally,
+    ArrivalTally, FailureTally, MessageTally, RecipientFates, ReplyKind, ReplyTally, Sample,
+    StageTally, Unstarted,
 };
 use crate::measure::tls::{TlsFacts, TlsTally};
 use crate::smtp::reply::Reply;
@@ -167,6 +168,60 @@ impl Recorder {
                 self.stages[usize::from(window)].completed += 1;
             }
         }
+    }
+
+    /// Records what the schedule says of a session or transaction that was to start at `intended`, began at `began`
+    /// and ends now.
+    pub fn on_schedule(
+        &mut self,
+        place: Place,
+        outcome: Outcome,
+        intended: Instant,
+        began: Instant,
+        now: Instant,
+    ) {
+        let (lag, response) =
+            (began.saturating_duration_since(intended), now.saturating_duration_since(intended));
+        self.sample(place, Clock::Lag, outcome, lag);
+        self.sample(place, Clock::Response, outcome, response);
+    }
+
+    /// An arrival of an open load became due; it brings so many messages.
+    pub fn arrival_due(&mut self, stage: u8, messages: u64) {
+        let arrivals = self.arrivals(stage);
+        arrivals.due += 1;
+        arrivals.messages += messages;
+    }
+
+    /// An arrival was started.
+    pub fn arrival_started(&mut self, stage: u8) {
+        self.arrivals(stage).started += 1;
+    }
+
+    /// An arrival was not started in time, by our own fault.
+    pub fn arrival_late(&mut self, stage: u8) {
+        self.arrivals(stage).late += 1;
+    }
+
+    /// An arrival will not be started.
+    pub fn arrival_not_started(&mut self, stage: u8, why: Unstarted) {
+        let arrivals = self.arrivals(stage);
+        match why {
+            Unstarted::Dropped => arrivals.dropped += 1,
+            Unstarted::Shed => arrivals.shed += 1,
+            Unstarted::Left => arrivals.left += 1,
+        }
+    }
+
+    /// A message that an arrival brought will not be attempted; it had so many recipients.
+    pub fn message_not_started(&mut self, stage: u8, recipients: u32) {
+        let arrivals = self.arrivals(stage);
+        arrivals.messages_not_started += 1;
+        arrivals.recipients_not_started += u64::from(recipients);
+    }
+
+    fn arrivals(&mut self, stage: u8) -> &mut ArrivalTally {
+        &mut self.stages[usize::from(stage)].arrivals
     }
 
     /// A session's connection stands.

@@ -7,7 +7,7 @@ use crate::measure::extensions::{ExtensionTally, RoundTripTally};
 use crate::measure::histogram::{Estimate, Histogram};
 use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
-use crate::measure::tally::FateCounts;
+use crate::measure::tally::{ArrivalTally, FateCounts};
 use crate::measure::thresholds::ThresholdRow;
 use crate::measure::tls::TlsTally;
 use crate::measure::validity::Validity;
@@ -19,9 +19,9 @@ use crate::stats::share::Share;
 pub struct Summary {
     /// Name of the target.
     pub target: String,
-    /// Name of the stage that summary and thresholds read.
-    pub judged_stage: String,
-    /// Length of its window: what rates are over.
+    /// Names of the stages that summary and thresholds read.
+    pub judged_stages: Vec<String>,
+    /// Length of their windows: what rates are over.
     pub window: Duration,
     /// Length of a slice in `intervals`.
     pub interval: Duration,
@@ -33,9 +33,13 @@ pub struct Summary {
     pub round_trips: RoundTripTally,
     /// A row a target.
     pub totals: Vec<TotalRow>,
+    /// A row a stage, under open load.
+    pub stages: Vec<StageRow>,
+    /// What the schedule brought in the judged stages; `None` under closed load.
+    pub arrivals: Option<ArrivalTally>,
     /// Every histogram.
     pub latency: Vec<LatencyRow>,
-    /// Steps of the judged stage over all scripts: service time of accepted and timed-out samples.
+    /// Steps of the judged stages over all scripts: accepted and timed-out samples.
     pub steps: Vec<StepRow>,
     /// Every kind of reply.
     pub replies: Vec<ReplyRow>,
@@ -98,10 +102,33 @@ pub struct LatencyRow {
     pub figures: Figures,
 }
 
-/// A step in the judged stage.
+/// A stage of an open load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageRow {
+    pub stage: String,
+    /// Its rate changes: a curve, which only the time series shows.
+    pub ramp: bool,
+    /// Whether it counts in summary and thresholds.
+    pub judged: bool,
+    /// Its length, as far as it came.
+    pub window: Duration,
+    /// What its schedule brought.
+    pub arrivals: ArrivalTally,
+    /// Messages accepted inside the window over the window; `None` of a ramp.
+    pub messages_per_s: Option<f64>,
+    /// Transactions from their intended start, accepted and timed out.
+    pub response_p50: Option<Estimate>,
+    /// The same.
+    pub response_p99: Option<Estimate>,
+    /// How late transactions began, of the same.
+    pub lag_p99: Option<Estimate>,
+}
+
+/// A step in the judged stages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepRow {
     pub step: String,
+    pub clock: Clock,
     pub figures: Figures,
 }
 

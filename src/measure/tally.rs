@@ -91,6 +91,55 @@ impl MessageTally {
     }
 }
 
+/// Why an arrival was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unstarted {
+    /// No session was free for it, and the load says not to wait.
+    Dropped,
+    /// It waited longer than the load lets it.
+    Shed,
+    /// The load, or its warm-up, ended first.
+    Left,
+}
+
+/// Arrivals of an open load in one stage, and the messages that they brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArrivalTally {
+    /// Sessions or messages that were due.
+    pub due: u64,
+    /// Those that were started.
+    pub started: u64,
+    /// Those that were over a millisecond late though a session was free: the generator was not in time.
+    pub late: u64,
+    /// Not started since no session was free.
+    pub dropped: u64,
+    /// Not started since they waited too long.
+    pub shed: u64,
+    /// Not started when the load ended.
+    pub left: u64,
+    /// Messages that they brought.
+    pub messages: u64,
+    /// Those that were not attempted.
+    pub messages_not_started: u64,
+    /// Their recipients.
+    pub recipients_not_started: u64,
+}
+
+impl ArrivalTally {
+    /// Adds all of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.due += other.due;
+        self.started += other.started;
+        self.late += other.late;
+        self.dropped += other.dropped;
+        self.shed += other.shed;
+        self.left += other.left;
+        self.messages += other.messages;
+        self.messages_not_started += other.messages_not_started;
+        self.recipients_not_started += other.recipients_not_started;
+    }
+}
+
 /// Sessions, bytes and completions of one stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StageTally {
@@ -102,6 +151,8 @@ pub struct StageTally {
     pub bytes_sent: u64,
     /// Messages that were accepted while this stage's window was open, whatever stage they belong to.
     pub completed: u64,
+    /// What an open load's schedule brought.
+    pub arrivals: ArrivalTally,
     /// Extensions that were asked for and could not be had.
     pub extensions: ExtensionTally,
     /// Round trips of the accepted transactions.
@@ -115,6 +166,7 @@ impl StageTally {
         self.closed += other.closed;
         self.bytes_sent += other.bytes_sent;
         self.completed += other.completed;
+        self.arrivals.add(&other.arrivals);
         self.extensions.add(&other.extensions);
         self.round_trips.add(&other.round_trips);
     }

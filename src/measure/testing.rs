@@ -10,7 +10,7 @@ use crate::measure::recorder::Recorder;
 use crate::message::render::RunIdentity;
 use crate::message::template::Template;
 use crate::message::{AddressSource, Addresses, Mail};
-use crate::plan::{Address, Plan, Target};
+use crate::plan::{Address, LoadPlan, Plan, Target};
 use crate::scenario::extensions::Extensions;
 use crate::scenario::script::Script;
 use crate::scenario::step::{StepId, StepNames};
@@ -69,24 +69,16 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             addresses: vec![Address::Tcp("127.0.0.1:2525".parse().unwrap()).into()],
         }],
         identity: RunIdentity { run_id: "0123456789abcdef".to_owned(), seed: 42 },
-        messages: None,
         interval: Duration::from_secs(1),
         workers: 2,
-        stages: vec![
-            Stage {
-                name: "warmup".to_owned(),
-                start: Duration::ZERO,
-                end: Some(Duration::from_secs(1)),
-                judged: false,
-            },
-            Stage {
-                name: "steady".to_owned(),
-                start: Duration::from_secs(1),
-                end: Some(Duration::from_secs(10)),
-                judged: true,
-            },
-        ],
+        stages: vec![stage("warmup", 0, 1, false), stage("steady", 1, 10, true)],
+        loads: vec![LoadPlan { stages: 0..2, slots: 0..2, messages: None, timetable: None }],
     }
+}
+
+fn stage(name: &str, start: u64, end: u64, judged: bool) -> Stage {
+    let (start, end) = (Duration::from_secs(start), Some(Duration::from_secs(end)));
+    Stage { name: name.to_owned(), load: 0, start, end, judged, ramp: false }
 }
 
 /// Recorders of so many workers with one-second intervals.

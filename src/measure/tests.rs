@@ -13,7 +13,7 @@ use super::recorder::Snapshot;
 use super::summary::{MailUnit, Summary};
 use super::tally::{RecipientFates, ReplyKind};
 use super::testing::{STEADY, place, plan, recorders};
-use super::validity::{EndOfRun, RunState, Verdict};
+use super::validity::{BoundEnd, EndOfRun, RunState, Verdict};
 use crate::clock::{self, Duration, Instant};
 use crate::scenario::step::StepId;
 use crate::smtp::reply::{EnhancedCode, ReplyCode};
@@ -208,11 +208,16 @@ fn a_recipient_without_a_fate_is_noticed() {
 #[test]
 fn a_plan_that_was_not_offered_is_noticed() {
     let fill = |recorder: &mut super::recorder::Recorder| send(recorder, Fate::Accepted);
-    let summary = summary_of(fill, |end| end.planned_messages = Some(3));
-    check_verdict(&summary, Verdict::Incomplete, "planned and offered: 3 is not 1");
+    let bound = |left| BoundEnd {
+        stage: STEADY,
+        planned: 3,
+        messages_not_started: left,
+        recipients_not_started: left,
+    };
+    let summary = summary_of(fill, |end| end.bounds = vec![bound(0)]);
+    check_verdict(&summary, Verdict::Incomplete, "stage steady, and offered: 3 is not 1");
     let summary = summary_of(fill, |end| {
-        end.planned_messages = Some(3);
-        end.not_started_messages = 2;
+        end.bounds = vec![bound(2)];
     });
     check_verdict(&summary, Verdict::Valid, "");
 }
@@ -292,7 +297,9 @@ fn not_started_belongs_to_no_script_where_there_are_several() {
     let plan = plan(&["submit", "odd"], Vec::new());
     let layout = Arc::new(Layout::new(&plan));
     let collector = Collector::new(layout, SECOND, 1);
-    let end = EndOfRun { not_started_messages: 5, not_started_recipients: 7, ..finished() };
+    let bound =
+        BoundEnd { stage: STEADY, planned: 5, messages_not_started: 5, recipients_not_started: 7 };
+    let end = EndOfRun { bounds: vec![bound], ..finished() };
     let summary = collector.summary(&plan, &end);
     let rows: Vec<_> = summary.outcomes.iter().filter(|row| row.count > 0).collect();
     assert_eq!(rows.len(), 4);

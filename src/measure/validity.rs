@@ -5,6 +5,10 @@ use std::fmt;
 use crate::clock::Duration;
 use crate::measure::accounting::Accounting;
 use crate::measure::outcome::{Failure, Fate};
+use crate::measure::tally::ArrivalTally;
+use crate::plan::Plan;
+use crate::scenario::target::TargetUrl;
+use crate::stats::binomial::as_f64;
 
 /// CPU time over wall time of a worker above which it had no time left: what is left goes to the kernel's own
 /// wake-ups, so nothing reaches 1.
@@ -20,12 +24,10 @@ pub struct EndOfRun {
     /// End of the judged stage's window, from the start of the run: its planned end; under a bound, the time of
     /// the last completion; cut short, the moment of that.
     pub window_end: Duration,
-    /// Messages the plan had, known under a bound only.
-    pub planned_messages: Option<u64>,
-    /// Messages of the judged stage that no script took up.
-    pub not_started_messages: u64,
-    /// Their recipients.
-    pub not_started_recipients: u64,
+    /// What was left of each closed load that a number of messages bounds.
+    pub bounds: Vec<BoundEnd>,
+    /// When the warm-up ended, where the run decided that.
+    pub warmup_end: Option<Duration>,
     /// Workers that ended without their last snapshot.
     pub workers_lost: usize,
     /// CPU time over wall time of each worker, 1 for a whole core; empty where it is not known.
@@ -44,9 +46,8 @@ impl EndOfRun {
             state: RunState::Running,
             finished_at: now,
             window_end: now,
-            planned_messages: None,
-            not_started_messages: 0,
-            not_started_recipients: 0,
+            bounds: Vec::new(),
+            warmup_end: None,
             workers_lost: 0,
             worker_cpu: Vec::new(),
             descriptors_short: None,
@@ -59,6 +60,19 @@ impl EndOfRun {
     pub fn finished(finished_at: Duration, window_end: Duration) -> Self {
         Self { state: RunState::Finished, window_end, ..Self::running(finished_at) }
     }
+}
+
+/// What was left of a closed load with a bound when it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundEnd {
+    /// Its judged stage.
+    pub stage: u8,
+    /// The bound.
+    pub planned: u64,
+    /// Messages that no script took up.
+    pub messages_not_started: u64,
+    /// Their recipients.
+    pub recipients_not_started: u64,
 }
 
 /// How far a run is.
@@ -123,10 +137,40 @@ pub struct Validity {
     pub internal_failures: u64,
 }
 
-/// Judges a run under closed load; `failures` are those of the judged stage.
+/// Share of late starts above which a plan was not kept.
+const LATE_MAX: f64 = 0.05;
+/// Share of what is due that has to be started for a plan to be kept.
+pub(super) const ACHIEVED_MIN: f64 = 0.99;
+
+/// In what the generator did not keep the plan of an open load. That sessions were busy is the target's doing, unless
+/// a worker had no time left; against the sink inside this process that is how it always ends.
+fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally) -> Vec<String> {
+    let ArrivalTally { due, started, late, .. } = *arrivals;
+    let mut reasons = Vec::new();
+    let share = |count: u64| as_f64(count) / as_f64(due.max(1));
+    if share(late) > LATE_MAX {
+        let percent = share(late) * 100.0;
+        reasons.push(format!(
+            "{late} of {due} starts ({percent:.1} %) were over 1 ms late though a session was free"
+        ));
+    }
+    let embedded = plan.targets.iter().any(|target| target.url == TargetUrl::Embedded);
+    let busiest = end.worker_cpu.iter().copied().fold(0.0, f64::max);
+    if share(started) < ACHIEVED_MIN && due > 0 && busiest > CEILING && !embedded && !plan.spins() {
+        let (percent, core) = (share(started) * 100.0, busiest * 100.0);
+        reasons.push(format!(
+            "{started} of {due} starts ({percent:.1} %) were made, and a worker used {core:.0} % of a core"
+        ));
+    }
+    reasons
+}
+
+/// Judges a run; `arrivals` and `failures` are those of the judged stages.
 pub(super) fn judge(
+    plan: &Plan,
     end: &EndOfRun,
     accounting: &Accounting,
+    arrivals: &ArrivalTally,
     failures: impl Fn(Failure) -> u64,
 ) -> Validity {
     let mut validity = Validity {
@@ -167,6 +211,9 @@ pub(super) fn judge(
             let times = if count == 1 { "step" } else { "steps" };
             blame(Verdict::GeneratorLimited, format!("{count} {times} failed: {what}"));
         }
+    }
+    for reason in plan_not_kept(plan, end, arrivals) {
+        blame(Verdict::GeneratorLimited, reason);
     }
     let failed = accounting.messages.fates.of(Fate::GeneratorFailed);
     if failed > 0 {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{extensions, tls};
+use super::{extensions, load, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::addresses::AddressRow;
 use crate::measure::outcome::Fate;
@@ -14,12 +14,11 @@ use crate::measure::tally::FateCounts;
 use crate::measure::thresholds::Unit;
 use crate::plan::Plan;
 use crate::report::RunFacts;
-use crate::scenario::{Bound, Warmup};
 use crate::smtp::text::printable;
 use crate::units::format_duration;
 
 /// Goes up with every change of a result file's format.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The bytes of `run.json`.
 #[must_use]
@@ -90,13 +89,7 @@ struct ScenarioText<'a> {
 #[derive(Serialize)]
 struct Resolved<'a> {
     workers: usize,
-    sessions: u32,
-    length: Option<String>,
-    warmup: String,
-    drain: String,
-    messages: Option<u64>,
-    each_once: bool,
-    messages_per_session: Option<[u64; 2]>,
+    loads: Vec<load::LoadFacts<'a>>,
     preflight: bool,
     step_timeout: String,
     step_timeouts: Vec<(&'a str, String)>,
@@ -169,7 +162,8 @@ struct Threshold<'a> {
 /// Counts that no histogram holds.
 #[derive(Serialize)]
 struct Tallies<'a> {
-    judged_stage: &'a str,
+    judged_stages: &'a [String],
+    arrivals: Vec<load::ArrivalFacts<'a>>,
     window_s: f64,
     interval_s: f64,
     accepted_in_window: u64,
@@ -287,22 +281,10 @@ fn scenario(plan: &Plan) -> ScenarioText<'_> {
 }
 
 fn resolved(plan: &Plan) -> Resolved<'_> {
-    let (scenario, load) = (&plan.scenario, &plan.scenario.loads[0]);
+    let scenario = &plan.scenario;
     Resolved {
         workers: plan.workers,
-        sessions: load.sessions_max(),
-        length: load.length().map(format_duration),
-        warmup: match load.warmup {
-            Warmup::For(length) => format_duration(length),
-            Warmup::Steady => "steady".to_owned(),
-        },
-        drain: format_duration(load.drain),
-        messages: match load.bound {
-            Some(Bound::Messages(messages)) => Some(messages),
-            Some(Bound::EachOnce) | None => None,
-        },
-        each_once: load.bound == Some(Bound::EachOnce),
-        messages_per_session: load.messages_per_session.as_ref().map(|m| [*m.start(), *m.end()]),
+        loads: load::facts(plan),
         preflight: scenario.preflight,
         step_timeout: format_duration(scenario.timeouts.step),
         step_timeouts: scenario
@@ -370,7 +352,8 @@ fn thresholds(summary: &Summary) -> Vec<Threshold<'_>> {
 
 fn tallies(summary: &Summary) -> Tallies<'_> {
     Tallies {
-        judged_stage: &summary.judged_stage,
+        judged_stages: &summary.judged_stages,
+        arrivals: load::arrivals(summary),
         window_s: summary.window.as_secs_f64(),
         interval_s: summary.interval.as_secs_f64(),
         accepted_in_window: summary.totals.iter().map(|row| row.accepted_in_window).sum(),

@@ -321,9 +321,9 @@ fn a_person_reads_the_verdict_first() {
         accounting   closes; messages: 738 offered = 0 not started + 720 accepted + 18 rejected
                      recipients: 738 offered = 0 not started + 720 accepted + 18 rejected
 
-        step                   count        p50        p95        p99  95 % interval of p99           max
-        eod                      720    3.96 ms    9.13 ms    9.83 ms  9.67 ms .. 9.90 ms         9.93 ms
-        noop                      18          -          -          -  -                      over 15 min
+        step                      count       p50       p95       p99  95 % interval of p99          max
+        eod                         720   3.96 ms   9.13 ms   9.83 ms  9.67 ms .. 9.90 ms        9.93 ms
+        noop                         18         -         -         -  -                      over 15 min
 
         reply to         code enhanced  outcome           count    share  text of the first
         eod               550 5.7.1     rejected             18   2.44 %  5.7.1 =no\x1b[2J
@@ -357,7 +357,7 @@ fn the_manifest_tells_what_was_run() {
     let check = |pointer: &str, want: serde_json::Value| {
         assert_eq!(run.pointer(pointer), Some(&want), "{pointer}");
     };
-    check("/schema_version", 1.into());
+    check("/schema_version", 2.into());
     check("/exit_code", 90.into());
     check("/started", "2023-11-14T22:13:20Z".into());
     check("/ended", "2023-11-14T22:13:30Z".into());

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::{extensions, tls};
+use super::{extensions, load, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::addresses::AddressRow;
 use crate::measure::histogram::Estimate;
-use crate::measure::outcome::{Fate, Outcome};
+use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::summary::{FailureRow, ReplyRow, StepRow, Summary};
 use crate::measure::thresholds::{ThresholdRow, Unit};
 use crate::measure::validity::Verdict;
@@ -33,13 +33,32 @@ pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
         name => format!("{name}, {}", target.url),
     });
     text.row(&format!("{} against {url}", plan.scenario.name));
-    let sessions = plural(plan.scenario.sessions_max(), "session");
-    text.row(&format!("{sessions}, stage {}, seed {}", summary.judged_stage, plan.identity.seed));
+    for load in plan.scenario.loads.iter().filter(|_| plan.is_open()) {
+        text.row(&load::words(load));
+    }
+    let stages = match summary.judged_stages.as_slice() {
+        [stage] => format!("stage {stage}"),
+        stages => format!("stages {}", stages.join(", ")),
+    };
+    let rest = format!("{stages}, seed {}", plan.identity.seed);
+    match plan.is_open() {
+        true => text.row(&rest),
+        false => text.row(&format!("{}, {rest}", plural(plan.scenario.sessions_max(), "session"))),
+    }
     text.gap();
     verdict(&mut text, summary);
     text.gap();
     rates(&mut text, summary);
+    for (index, line) in load::arrival_words(plan, summary).into_iter().enumerate() {
+        text.line(if index == 0 { "arrivals" } else { "" }, &line);
+    }
     books(&mut text, summary);
+    for (index, line) in load::stage_table(summary).into_iter().enumerate() {
+        if index == 0 {
+            text.gap();
+        }
+        text.row(&line);
+    }
     steps(&mut text, &summary.steps);
     addresses(&mut text, summary);
     replies(&mut text, summary);
@@ -162,7 +181,8 @@ fn rates(text: &mut Text, summary: &Summary) {
                 let hour = rate * 3600.0;
                 format!("{} a second, {} an hour", decimal(rate), whole(hour))
             }
-            None => "no rate, as no time passed".to_owned(),
+            None if summary.window.is_zero() => "no rate, as no time passed".to_owned(),
+            None => "a curve, see intervals.csv".to_owned(),
         };
         let accepted = grouped(total.accepted_in_window);
         text.line("messages", &format!("{rate}: {accepted} accepted in {window:.2} s"));
@@ -224,10 +244,14 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
         return;
     }
     text.row(&format!(
-        "{:16}{:>12}{:>11}{:>11}{:>11}  {:23}{:>11}",
+        "{:20}{:>11}{:>10}{:>10}{:>10}  {:23}{:>10}",
         "step", "count", "p50", "p95", "p99", "95 % interval of p99", "max"
     ));
-    for StepRow { step, figures } in steps {
+    for StepRow { step, clock, figures } in steps {
+        let step = match clock {
+            Clock::Service => step.clone(),
+            clock => format!("{step} {}", clock.name()),
+        };
         let value = |estimate: Option<Estimate>| time(estimate.map(|estimate| estimate.value));
         let interval = figures.p99.map_or("-".to_owned(), |p99| {
             let high = p99.high.map_or("over 15 min".to_owned(), |us| Microseconds(us).to_string());
@@ -239,8 +263,8 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
             time(figures.us_max)
         };
         text.row(&format!(
-            "{:16}{:>12}{:>11}{:>11}{:>11}  {interval:23}{max:>11}",
-            cut(step, 15),
+            "{:20}{:>11}{:>10}{:>10}{:>10}  {interval:23}{max:>10}",
+            cut(&step, 20),
             grouped(figures.count + figures.overflow_count),
             value(figures.p50),
             value(figures.p95),
@@ -251,7 +275,7 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
 
 /// Where the target has several addresses, each of them in the judged stage.
 fn addresses(text: &mut Text, summary: &Summary) {
-    let judged = summary.addresses.iter().filter(|row| row.stage == summary.judged_stage);
+    let judged = summary.addresses.iter().filter(|row| summary.judged_stages.contains(&row.stage));
     let rows: Vec<&AddressRow> = judged.collect();
     if rows.len() < 2 {
         return;
@@ -279,7 +303,7 @@ fn addresses(text: &mut Text, summary: &Summary) {
 
 /// Replies of the judged stage, those that were not expected first.
 fn replies(text: &mut Text, summary: &Summary) {
-    let judged = summary.replies.iter().filter(|row| row.stage == summary.judged_stage);
+    let judged = summary.replies.iter().filter(|row| summary.judged_stages.contains(&row.stage));
     let mut rows: Vec<&ReplyRow> = judged.collect();
     if rows.is_empty() {
         return;
@@ -306,7 +330,7 @@ fn replies(text: &mut Text, summary: &Summary) {
 }
 
 fn failures(text: &mut Text, summary: &Summary) {
-    let judged = summary.failures.iter().filter(|row| row.stage == summary.judged_stage);
+    let judged = summary.failures.iter().filter(|row| summary.judged_stages.contains(&row.stage));
     let rows: Vec<&FailureRow> = judged.collect();
     if rows.is_empty() {
         return;
@@ -348,7 +372,7 @@ fn share_words(share: &Share) -> String {
 }
 
 /// A share as a percentage: two digits after the point, and more near 0 and 100, which are never rounded to.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let value = share * 100.0;
     let edge = value.min(100.0 - value);
     let digits = match edge {
@@ -374,12 +398,12 @@ fn micros(us: f64) -> String {
     Microseconds(us.round() as u64).to_string()
 }
 
-fn time(us: Option<u64>) -> String {
+pub(super) fn time(us: Option<u64>) -> String {
     us.map_or("-".to_owned(), |us| Microseconds(us).to_string())
 }
 
 /// A rate: a digit after the point while it is below 100.
-fn decimal(value: f64) -> String {
+pub(super) fn decimal(value: f64) -> String {
     if value < 100.0 { format!("{value:.1}") } else { whole(value) }
 }
 
@@ -398,7 +422,7 @@ fn plural(count: u64, noun: &str) -> String {
 }
 
 /// Digits in groups of three.
-fn grouped(count: u64) -> String {
+pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -411,7 +435,7 @@ fn grouped(count: u64) -> String {
 }
 
 /// At most so many characters, with an ellipsis for the rest.
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }

@@ -24,37 +24,37 @@ pub const RESTART_WAIT_MAX: Duration = Duration::from_secs(1);
 pub struct Stage {
     /// Its name in result files.
     pub name: String,
+    /// Index of the load whose stage it is.
+    pub load: u8,
     /// Offset from the start of the run.
     pub start: Duration,
     /// Offset from the start of the run; `None` where only the work bounds it.
     pub end: Option<Duration>,
     /// Whether it counts in summary and thresholds.
     pub judged: bool,
+    /// Its rate changes: it is a curve, and has no rate of its own.
+    pub ramp: bool,
 }
 
-/// The stages of a closed load: a warm-up, where there is one, and the main stage of `length`.
-#[must_use]
-pub fn closed_stages(warmup: Duration, length: Option<Duration>) -> Vec<Stage> {
-    let main = Stage {
-        name: MAIN.to_owned(),
-        start: warmup,
-        end: length.map(|length| warmup + length),
-        judged: true,
-    };
-    if warmup.is_zero() {
-        return vec![main];
-    }
-    let start = Duration::ZERO;
-    vec![Stage { name: WARMUP.to_owned(), start, end: Some(warmup), judged: false }, main]
-}
-
-/// The stage at `offset` from the start of the run: its first instant is in it, its last is not. `None` once all
-/// are over.
+/// The stage among `stages`, those of one load, at `offset` from the start of the run: its first instant is in it, its
+/// last is not. `None` before the first and once all are over.
 #[must_use]
 pub fn stage_at(stages: &[Stage], offset: Duration) -> Option<usize> {
     stages
         .iter()
         .position(|stage| stage.start <= offset && stage.end.is_none_or(|end| offset < end))
+}
+
+/// Ends the first of `stages`, those of one load, at `offset` from the start of the run; the others move with it.
+pub fn rebase(stages: &mut [Stage], offset: Duration) {
+    let Some((first, rest)) = stages.split_first_mut() else { return };
+    let planned = first.end.unwrap_or(offset);
+    first.end = Some(offset);
+    let moved = |time: Duration| (time + offset).saturating_sub(planned);
+    for stage in rest {
+        stage.start = moved(stage.start);
+        stage.end = stage.end.map(moved);
+    }
 }
 
 /// How long a slot waits before its next session, after `fruitless` sessions in a row that completed nothing.
@@ -81,9 +81,23 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn stages(warmup: u32, length: Option<u32>) -> Vec<Stage> {
+        let stage = |name: &str, start, end, judged| Stage {
+            name: name.to_owned(),
+            load: 0,
+            start,
+            end,
+            judged,
+            ramp: false,
+        };
+        let (begin, warm) = (Duration::ZERO, warmup * SECOND);
+        let end = length.map(|length| warm + length * SECOND);
+        vec![stage(WARMUP, begin, Some(warm), false), stage(MAIN, warm, end, true)]
+    }
+
     #[test]
     fn a_stage_has_its_first_instant_and_not_its_last() {
-        let stages = closed_stages(2 * SECOND, Some(10 * SECOND));
+        let stages = stages(2, Some(10));
         let name = |offset| stage_at(&stages, offset).map(|at| stages[at].name.as_str());
         assert_eq!(name(Duration::ZERO), Some("warmup"));
         assert_eq!(name(2 * SECOND), Some("main"));
@@ -93,9 +107,20 @@ mod tests {
 
     #[test]
     fn a_run_bounded_by_work_has_no_end() {
-        let stages = closed_stages(Duration::ZERO, None);
-        assert_eq!(stages.len(), 1);
-        assert_eq!(stage_at(&stages, Duration::from_secs(1 << 30)), Some(0));
+        assert_eq!(stage_at(&stages(0, None), Duration::from_secs(1 << 30)), Some(1));
+    }
+
+    #[test]
+    fn a_warm_up_that_ends_early_or_late_moves_what_follows() {
+        for (at, want) in [(5 * SECOND, (5, 15)), (30 * SECOND, (30, 40))] {
+            let mut stages = stages(20, Some(10));
+            rebase(&mut stages, at);
+            assert_eq!(stages[0].end, Some(at));
+            assert_eq!((stages[1].start, stages[1].end), (want.0 * SECOND, Some(want.1 * SECOND)));
+        }
+        let mut endless = stages(20, None);
+        rebase(&mut endless, SECOND);
+        assert_eq!((endless[1].start, endless[1].end), (SECOND, None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One message under way: whom it goes to, and what has become of it so far.
 
+use super::tickets::{Next, Ticket};
 use crate::clock::Instant;
 use crate::measure::outcome::Fate;
 use crate::measure::tally::RecipientFates;
@@ -9,6 +10,10 @@ use crate::message::render::MessageId;
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) id: MessageId,
+    /// Where it goes back to if MAIL is never written.
+    pub(super) ticket: Ticket,
+    /// When it was to start, under open load.
+    pub(super) intended: Option<Instant>,
     /// First command of the transaction; then the stage it belongs to.
     pub(super) started: Instant,
     pub(super) stage: u8,
@@ -72,9 +77,12 @@ pub(super) struct Ending {
 }
 
 impl Message {
-    pub(super) fn new(id: MessageId, started: Instant, stage: u8, each: u32, planned: u32) -> Self {
+    pub(super) fn new(next: Next, kind: usize, started: Instant, each: u32, planned: u32) -> Self {
+        let Next { seq, ticket, stage, intended } = next;
         Self {
-            id,
+            id: MessageId { seq, kind },
+            ticket,
+            intended,
             started,
             stage,
             each,
@@ -165,7 +173,8 @@ mod tests {
     use crate::clock;
 
     fn message(planned: u32) -> Message {
-        Message::new(MessageId { seq: 0, kind: 0 }, clock::now(), 0, planned, planned)
+        let next = Next { seq: 0, ticket: Ticket::Numbered(0), stage: 0, intended: None };
+        Message::new(next, 0, clock::now(), planned, planned)
     }
 
     #[track_caller]

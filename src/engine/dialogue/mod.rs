@@ -8,11 +8,13 @@
 
 mod address;
 mod auth;
+mod ending;
 mod message;
 mod parameters;
 mod replies;
 mod security;
 mod steps;
+mod tickets;
 mod turns;
 mod values;
 mod via;
@@ -20,10 +22,10 @@ mod via;
 use crate::clock::{Duration, Instant};
 use crate::engine::desk::Desk;
 use crate::engine::hidden::Hidden;
+use crate::engine::pool::{LATE, Start};
 use crate::engine::upload::UploadPart;
-use crate::measure::extensions::Sending;
 use crate::measure::layout::Place;
-use crate::measure::outcome::{Clock, Failure, Fate, Fault, Outcome};
+use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::message::Pick;
 use crate::message::seed::{self, Purpose, choice};
 use crate::plan::Plan;
@@ -31,7 +33,7 @@ use crate::scenario::script::{Op, REPEAT_DEPTH_MAX, Script};
 use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::smtp::capabilities::Capabilities;
-use crate::smtp::session::{Owed, Session};
+use crate::smtp::session::Session;
 use address::Attempt;
 use auth::Exchange;
 use message::Message;
@@ -48,6 +50,10 @@ pub enum Action {
     Read,
     /// Wait.
     Sleep(Duration),
+    /// Wait for the next message of an open load: one that [`Dialogue::hand`] gives, or none at all.
+    Await,
+    /// Stay as it is until the load ends, or the server ends the session.
+    Hold,
     /// Go over to TLS; then call [`Dialogue::secured`].
     Handshake,
     /// Close the connection; the session is over.
@@ -136,6 +142,8 @@ enum Todo {
 #[derive(Debug)]
 pub struct Dialogue {
     number: u64,
+    /// Index of its load.
+    load: u8,
     script: u16,
     wire: Session<Debt>,
     at: usize,
@@ -155,6 +163,12 @@ pub struct Dialogue {
     remark: Option<String>,
     repeats: [u32; REPEAT_DEPTH_MAX],
     transactions_left: u64,
+    /// What it arrived as, where sessions arrive by a schedule.
+    arrival: Option<Start>,
+    /// The message that it was handed and has not begun.
+    handed: Option<Start>,
+    /// It was opened to send a message, and has not taken one up yet.
+    opening: bool,
     message: Option<Message>,
     /// Transactions so far whose MAIL was written.
     mails: u32,
@@ -198,20 +212,11 @@ struct Upload {
 }
 
 impl Dialogue {
-    /// Session `number` of a worker's slot, with the script that the seed gives it; `rows` are its rows of the data
-    /// tables.
+    /// Session `number` of a load, with the script that the seed gives it; `rows` are its rows of the data tables.
     #[must_use]
-    pub fn new(plan: &Plan, number: u64, rows: Box<[usize]>, now: Instant) -> Self {
+    pub fn new(plan: &Plan, load: u8, number: u64, rows: Box<[usize]>, now: Instant) -> Self {
         let seed = plan.identity.seed;
-        let scripts = &plan.scenario.scripts;
-        let script = match scripts.len() {
-            1 => 0,
-            _ => seed::weighted(
-                scripts.iter().map(|script| script.weight),
-                choice(seed, Purpose::Script, number, 0),
-            ),
-        };
-        let transactions_left = match &plan.scenario.loads[0].messages_per_session {
+        let transactions_left = match &plan.scenario.loads[usize::from(load)].messages_per_session {
             None => u64::MAX,
             Some(range) => {
                 let rng = choice(seed, Purpose::MessagesPerSession, number, 0);
@@ -220,7 +225,8 @@ impl Dialogue {
         };
         Self {
             number,
-            script: u16::try_from(script).unwrap_or(u16::MAX),
+            load,
+            script: script_of(plan, load, number),
             wire: Session::default(),
             at: 0,
             hello: 0,
@@ -234,6 +240,9 @@ impl Dialogue {
             remark: None,
             repeats: [0; REPEAT_DEPTH_MAX],
             transactions_left,
+            arrival: None,
+            handed: None,
+            opening: false,
             message: None,
             mails: 0,
             turns: Turns::default(),
@@ -261,7 +270,22 @@ impl Dialogue {
     pub fn start(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
         self.started = now;
         self.open = true;
-        self.stage = desk.stage_at(plan, now);
+        let Some(arrival) = &self.arrival else {
+            self.stage = desk.stage_at(plan, self.load, now);
+            return;
+        };
+        self.stage = arrival.stage;
+        desk.recorder.arrival_started(arrival.stage);
+        if arrival.at_once && now.saturating_duration_since(arrival.intended) > LATE {
+            desk.recorder.arrival_late(arrival.stage);
+        }
+    }
+
+    /// The session is opened to send a message: one that waits, or is counted as its.
+    #[must_use]
+    pub fn opening(mut self) -> Self {
+        self.opening = true;
+        self
     }
 
     /// The connection stands: the greeting is owed from here on.
@@ -289,13 +313,20 @@ impl Dialogue {
     }
 
     /// There is no connection.
-    pub fn not_connected(&mut self, desk: &mut Desk, now: Instant, failure: Failure, detail: &str) {
+    pub fn not_connected(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        failure: Failure,
+        detail: &str,
+    ) {
         let place = self.place(StepId::CONNECT, self.stage);
         let took = now.saturating_duration_since(self.started);
         desk.recorder.sample(place, Clock::Service, failure.outcome(), took);
         desk.recorder.failure(place, failure, detail);
         self.failure.get_or_insert(failure);
-        self.end(desk, now, failure.outcome());
+        self.end(plan, desk, now, failure.outcome());
     }
 
     /// When the driver has waited long enough for what it waits for.
@@ -308,6 +339,12 @@ impl Dialogue {
     #[must_use]
     pub fn has_message(&self) -> bool {
         self.message.as_ref().is_some_and(|message| message.attempted && !message.ended)
+    }
+
+    /// Index of its load.
+    #[must_use]
+    pub fn load(&self) -> u8 {
+        self.load
     }
 
     /// Whether the session is over.
@@ -408,21 +445,6 @@ impl Dialogue {
         self.lose(plan, desk, now, owed, failure, detail);
     }
 
-    /// The run ends here, whatever is under way. At the drain limit (`late`) what waited until then is a time-out:
-    /// a server that stops answering may not leave the figures as if it had not.
-    pub fn cut(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, late: bool) {
-        if !self.open || self.closing.is_some() {
-            return;
-        }
-        if late && self.has_message() {
-            let owed = self.wire.give_up();
-            self.note_failure(plan, desk, now, owed, Failure::TimedOut, "cut at the drain limit");
-        }
-        let outcome = late.then_some(Outcome::Timeout);
-        self.end_message(plan, desk, now, Fate::Unfinished, outcome);
-        self.close(desk, Action::Close { reset: false });
-    }
-
     fn script<'p>(&self, plan: &'p Plan) -> &'p Script {
         &plan.scenario.scripts[usize::from(self.script)]
     }
@@ -439,142 +461,28 @@ impl Dialogue {
     fn stage_of(&self, plan: &Plan, desk: &Desk, began: Instant) -> u8 {
         match &self.message {
             Some(message) => message.stage,
-            None => desk.stage_at(plan, began),
+            None if self.arrival.is_some() => self.stage,
+            None => desk.stage_at(plan, self.load, began),
         }
     }
 
     fn owe(&mut self, plan: &Plan, now: Instant, step: StepId, role: Role, op: usize) {
         self.wire.owe(Debt { step, role, op }, now, plan.scenario.timeouts.limit(step));
     }
+}
 
-    /// No usable reply came: the step, the message and the session end here.
-    fn lose(
-        &mut self,
-        plan: &Plan,
-        desk: &mut Desk,
-        now: Instant,
-        owed: Option<Owed<Debt>>,
-        failure: Failure,
-        detail: &str,
-    ) {
-        let outcome = failure.outcome();
-        self.note_failure(plan, desk, now, owed, failure, detail);
-        let data_written = self.message.as_ref().is_some_and(|message| message.data_written);
-        let fate = match failure.fault() {
-            Fault::Generator => Fate::GeneratorFailed,
-            _ if data_written => Fate::InDoubt,
-            _ => Fate::Failed,
-        };
-        self.end_message(plan, desk, now, fate, Some(outcome));
-        self.end(desk, now, outcome);
-    }
-
-    /// Records that a step ended without a usable reply.
-    fn note_failure(
-        &mut self,
-        plan: &Plan,
-        desk: &mut Desk,
-        now: Instant,
-        owed: Option<Owed<Debt>>,
-        failure: Failure,
-        detail: &str,
-    ) {
-        let outcome = failure.outcome();
-        // Why the login was broken off is told already: this would be the same one again.
-        if owed.is_some_and(|owed| owed.what.role == Role::AuthCancel) {
-            return;
-        }
-        // Mail data that does not go out is the fault of its own step, though the reply to it is owed as well.
-        let uploading = self.upload.filter(|upload| upload.step).map(|upload| upload.began);
-        let (step, since) = match (uploading, owed) {
-            (Some(began), _) => (StepId::UPLOAD, Some(began)),
-            (None, Some(owed)) => {
-                (owed.what.step, Some(self.began(owed.what).unwrap_or(owed.sent)))
-            }
-            (None, None) => (StepId::UNSOLICITED, None),
-        };
-        let place = self.place(step, self.stage_of(plan, desk, since.unwrap_or(now)));
-        if let Some(since) = since {
-            let waited = now.saturating_duration_since(since);
-            desk.recorder.sample(place, Clock::Service, outcome, waited);
-            desk.recorder.address_sample(place, self.attempt.address, outcome, waited);
-        }
-        desk.recorder.failure(place, failure, &self.presentable(failure, detail));
-        self.failure.get_or_insert(failure);
-    }
-
-    /// The script closes in the middle.
-    fn break_off(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, reset: bool) {
-        self.end_message(plan, desk, now, Fate::Abandoned, None);
-        // What the script asked for is not a failure of the session.
-        self.fruitful = true;
-        self.end(desk, now, Outcome::Accepted);
-        self.closing = Some(Action::Close { reset });
-    }
-
-    /// Gives the message its fate, with a sample of its transaction where `outcome` says how that ended.
-    fn end_message(
-        &mut self,
-        plan: &Plan,
-        desk: &mut Desk,
-        now: Instant,
-        rest: Fate,
-        outcome: Option<Outcome>,
-    ) {
-        let Some(message) = self.message.as_mut().filter(|message| !message.ended) else { return };
-        if !message.attempted {
-            message.ended = true;
-            desk.numbers.give_back(message.id.seq);
-            return;
-        }
-        let ending = message.end(rest);
-        let place = Place { stage: message.stage, script: self.script, step: StepId::TRANSACTION };
-        let took = now.saturating_duration_since(message.started);
-        let outcome = match ending.fate {
-            Fate::Accepted => Some(Outcome::Accepted),
-            Fate::Rejected => Some(Outcome::Rejected),
-            Fate::Deferred => Some(Outcome::Deferred),
-            Fate::Failed | Fate::InDoubt => outcome.or(Some(Outcome::Unexpected)),
-            Fate::Unfinished => outcome,
-            Fate::Abandoned | Fate::GeneratorFailed => None,
-        };
-        if let Some(outcome) = outcome {
-            desk.recorder.sample(place, Clock::Service, outcome, took);
-        }
-        let window = desk.window_at(plan, now);
-        desk.last_ended = Some(now);
-        let (stage, script) = (message.stage, self.script);
-        let bytes = message.bytes;
-        desk.recorder.message_ended(stage, script, ending.fate, &ending.recipients, window, bytes);
-        desk.recorder.address_message(stage, self.attempt.address, ending.fate);
-        if ending.fate == Fate::Accepted {
-            self.fruitful = true;
-            let sending = Sending::new(message.bdat, message.pipelined);
-            desk.recorder.round_trips(stage, sending, self.turns.count());
-        }
-    }
-
-    /// The session is over.
-    fn end(&mut self, desk: &mut Desk, now: Instant, outcome: Outcome) {
-        if self.closing.is_some() {
-            return;
-        }
-        self.outcome = outcome;
-        let place = self.place(StepId::SESSION, self.stage);
-        let took = now.saturating_duration_since(self.started);
-        desk.recorder.sample(place, Clock::Service, outcome, took);
-        self.close(desk, Action::Close { reset: false });
-    }
-
-    fn close(&mut self, desk: &mut Desk, action: Action) {
-        if self.connected {
-            desk.recorder.session_closed(self.stage);
-            if self.security.stayed_clear() {
-                desk.recorder.stayed_clear();
-            }
-        }
-        self.closing = Some(action);
-    }
+/// The script of session `number` of a load, by weight and seed.
+#[must_use]
+pub fn script_of(plan: &Plan, load: u8, number: u64) -> u16 {
+    let scripts = &plan.scenario.loads[usize::from(load)].scripts;
+    let index = match scripts.as_slice() {
+        [_] => 0,
+        scripts => seed::weighted(
+            scripts.iter().map(|script| plan.scenario.scripts[usize::from(*script)].weight),
+            choice(plan.identity.seed, Purpose::Script, number, u64::from(load)),
+        ),
+    };
+    scripts.get(index).copied().unwrap_or(0)
 }
 
 /// The rows that session `number` of slot `slot` has of the tables of `plan`.

@@ -207,10 +207,9 @@ impl Dialogue {
         if limit.is_none_or(|limit| self.mails < limit.get()) {
             return false;
         }
-        let warmup = desk.warms_up(plan, now);
-        let cut = self.transactions_left > 0 && !desk.draining && desk.numbers.any_left(warmup);
+        let cut = self.transactions_left > 0 && desk.any_left(plan, self.load, now);
         if cut {
-            desk.recorder.session_cut(desk.stage_at(plan, now));
+            desk.recorder.session_cut(desk.stage_at(plan, self.load, now));
         }
         cut
     }

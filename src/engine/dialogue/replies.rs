@@ -23,7 +23,7 @@ const DETAIL_MAX: usize = 120;
 impl Dialogue {
     /// Takes bytes that were read, also while a write is under way.
     pub fn handle_input(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, mut input: &[u8]) {
-        desk.end_interval(now);
+        desk.end_interval(plan, now);
         let mut wire = std::mem::take(&mut self.wire);
         while self.closing.is_none() {
             if wire.owed() == 0 && !input.is_empty() {
@@ -158,7 +158,7 @@ impl Dialogue {
                 // Whatever it said, the connection has done its work.
                 let outcome = self.outcome;
                 self.fruitful |= outcome == Outcome::Accepted && debt.role == Role::Quit;
-                self.end(desk, now, outcome);
+                self.end(plan, desk, now, outcome);
             }
             Role::Fallback => {
                 self.capabilities = Capabilities::default();
@@ -198,7 +198,7 @@ impl Dialogue {
     fn heed_closing(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, code: ReplyCode) {
         if code.number() == CLOSING {
             self.end_message(plan, desk, now, Fate::Deferred, Some(Outcome::Deferred));
-            self.end(desk, now, Outcome::Deferred);
+            self.end(plan, desk, now, Outcome::Deferred);
         }
     }
 

@@ -139,7 +139,7 @@ impl Dialogue {
         } else if code == 220 {
             // The script wants another reply, and the server waits for a handshake: QUIT in clear would be taken for one.
             self.end_message(plan, desk, now, Fate::Failed, Some(outcome));
-            self.end(desk, now, outcome);
+            self.end(plan, desk, now, outcome);
         } else if self.security.tls != TlsUse::Opportunistic && outcome != Outcome::Accepted {
             self.outcome = outcome;
             self.todo = Todo::Quit;

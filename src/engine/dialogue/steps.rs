@@ -2,15 +2,16 @@
 
 use super::message::{Leave, Message};
 use super::parameters::Terms;
+use super::tickets::Ticket;
 use super::turns::Turns;
 use super::{Action, Dialogue, Role, Todo, Upload};
 use crate::clock::{Duration, Instant};
 use crate::engine::desk::Desk;
 use crate::engine::upload::UploadPart;
 use crate::measure::outcome::{Failure, Fate, Outcome};
-use crate::message::render::MessageId;
 use crate::message::seed::{Purpose, choice, uniform};
 use crate::plan::Plan;
+use crate::scenario::load::Hold;
 use crate::scenario::script::{Bdat, Command, Cut, Data, Op, Verb};
 use crate::scenario::step::StepId;
 use crate::smtp::Protocol;
@@ -35,6 +36,9 @@ impl Dialogue {
                     return Action::Read;
                 }
                 self.turns.settle();
+                if self.holds(plan) && self.hold(plan, desk, now) {
+                    return Action::Hold;
+                }
             }
             let step = match std::mem::replace(&mut self.todo, Todo::Op) {
                 Todo::Op => self.run_op(plan, desk, now),
@@ -73,6 +77,31 @@ impl Dialogue {
         }
     }
 
+    /// Whether the session is as far as its load lets it go.
+    fn holds(&self, plan: &Plan) -> bool {
+        let load = &plan.scenario.loads[usize::from(self.load)];
+        let Some(hold) = load.hold.filter(|_| self.todo == Todo::Op) else { return false };
+        let message = self.message.as_ref().filter(|message| !message.ended);
+        match hold {
+            Hold::Greeting => true,
+            Hold::Ehlo => self.welcomed,
+            Hold::Auth => self.logged_in,
+            Hold::Mail => message.is_some_and(|message| message.open),
+            Hold::Rcpt => message.is_some_and(|message| message.taken > 0),
+        }
+    }
+
+    /// Holds the session; false once its load is over: then it says QUIT, whatever it had begun.
+    fn hold(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> bool {
+        self.fruitful = true;
+        if !desk.is_draining(self.load) {
+            return true;
+        }
+        self.end_message(plan, desk, now, Fate::Abandoned, None);
+        self.todo = Todo::Quit;
+        false
+    }
+
     fn run_op(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> Step {
         if let Some(leave) = self.leaving() {
             self.todo = leave;
@@ -80,10 +109,11 @@ impl Dialogue {
         }
         let index = self.at;
         let Some(op) = self.script(plan).ops.get(index) else {
-            self.finish(desk, now);
+            self.finish(plan, desk, now);
             return None;
         };
-        if desk.draining && !self.collecting && self.message.is_none() && !is_quit(op) {
+        let draining = desk.is_draining(self.load);
+        if draining && !self.collecting && self.message.is_none() && !is_quit(op) {
             self.todo = Todo::Quit;
             return None;
         }
@@ -124,8 +154,7 @@ impl Dialogue {
                 None
             }
             Op::TransactionStart { end } => {
-                self.start_transaction(plan, desk, now, *end as usize);
-                None
+                self.start_transaction(plan, desk, now, index, *end as usize)
             }
             Op::TransactionEnd { .. } if self.message.as_ref().is_some_and(|m| m.open) => {
                 // A block that ends without mail data: the next MAIL would meet a transaction under way.
@@ -256,28 +285,39 @@ impl Dialogue {
     pub(super) fn attempt(&mut self, desk: &mut Desk) {
         if let Some(message) = self.message.as_mut().filter(|message| !message.attempted) {
             message.attempted = true;
+            if matches!(message.ticket, Ticket::Arrival(_)) {
+                desk.recorder.arrival_started(message.stage);
+            }
             desk.recorder.message_started(message.stage, self.script, message.planned);
         }
     }
 
-    fn start_transaction(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, end: usize) {
-        desk.end_load(plan, now);
+    fn start_transaction(
+        &mut self,
+        plan: &Plan,
+        desk: &mut Desk,
+        now: Instant,
+        index: usize,
+        end: usize,
+    ) -> Step {
+        desk.end_load(plan, self.load, now);
         if self.is_cut_short(plan, desk, now) {
             self.at = end + 1;
-            return;
+            return None;
         }
-        let number = match self.transactions_left.checked_sub(1) {
-            _ if desk.draining => None,
-            Some(left) => {
-                self.transactions_left = left;
-                desk.numbers.take(desk.warms_up(plan, now))
+        let next = match self.next_message(plan, desk, now) {
+            Ok(next) => next,
+            Err(None) => {
+                self.at = end + 1;
+                return None;
             }
-            None => None,
+            Err(wait) => {
+                self.at = index;
+                return wait;
+            }
         };
-        let Some(seq) = number else {
-            self.at = end + 1;
-            return;
-        };
+        self.transactions_left -= 1;
+        let seq = next.seq;
         let script = self.script(plan);
         let (mail, identity) = (&plan.scenario.mail, &plan.identity);
         let named = script.ops[self.at..end].iter().find_map(|op| match op {
@@ -288,17 +328,17 @@ impl Dialogue {
         let kind = named.unwrap_or_else(|| mail.kind_of(identity, seq));
         let each = mail.recipients_of(identity, seq);
         let planned = script.recipients(each);
-        let stage = desk.stage_at(plan, now);
-        self.message = Some(Message::new(MessageId { seq, kind }, now, stage, each, planned));
+        self.message = Some(Message::new(next, kind, now, each, planned));
         self.turns = Turns::default();
         self.stops_unmet(plan, desk, now);
+        None
     }
 
     fn end_transaction(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, start: usize) {
         let fate = self.message.as_ref().map_or(Fate::Abandoned, Message::fate_without_data);
         self.end_message(plan, desk, now, fate, None);
         self.message = None;
-        if self.transactions_left > 0 && !desk.draining {
+        if self.transactions_left > 0 && !desk.is_draining(self.load) {
             self.at = start;
         }
     }
@@ -454,10 +494,10 @@ impl Dialogue {
     }
 
     /// The script ran to its end.
-    fn finish(&mut self, desk: &mut Desk, now: Instant) {
+    fn finish(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
         self.fruitful |= self.outcome == Outcome::Accepted;
         let outcome = self.outcome;
-        self.end(desk, now, outcome);
+        self.end(plan, desk, now, outcome);
     }
 
     fn pause(&mut self, plan: &Plan, range: &std::ops::RangeInclusive<Duration>) -> Duration {

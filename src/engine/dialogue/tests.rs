@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::*;
 use crate::behavior::Behavior;
 use crate::clock;
-use crate::engine::desk::{NumberSource, Numbers};
+use crate::engine::desk::NumberSource;
 use crate::measure::collector::Collector;
 use crate::measure::layout::Layout;
+use crate::measure::outcome::{Fate, Fault};
 use crate::measure::recorder::Recorder;
 use crate::measure::summary::Summary;
 use crate::measure::validity::EndOfRun;
@@ -96,8 +97,8 @@ fn play(plan: &Plan, talk: &str) -> Summary {
     let mut now = start;
     let layout = Arc::new(Layout::new(plan));
     let recorder = Recorder::new(Arc::clone(&layout), 0, start, Duration::from_secs(86_400));
-    let mut desk = Desk::new(start, recorder, Numbers::new(NumberSource::new(plan)));
-    let mut dialogue = Dialogue::new(plan, 0, rows_of(plan, 0, 0), now);
+    let mut desk = Desk::new(plan, 0, start, recorder, &NumberSource::of_loads(plan));
+    let mut dialogue = Dialogue::new(plan, 0, 0, rows_of(plan, 0, 0), now);
     let mut got: Vec<String> = Vec::new();
     let mut peer = want.iter().filter(|line| line.starts_with("S:"));
     dialogue.start(plan, &mut desk, now);
@@ -112,6 +113,7 @@ fn play(plan: &Plan, talk: &str) -> Summary {
                 dialogue.written(plan, &mut desk, now);
             }
             Action::Sleep(length) => now += length,
+            Action::Await | Action::Hold => panic!("a closed load waits for nothing: {got:#?}"),
             Action::Handshake => security::shake(&mut dialogue, plan, &mut desk, now, &mut got),
             Action::Read => match peer.next().copied() {
                 Some(line @ "S: <closed>") => {

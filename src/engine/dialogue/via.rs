@@ -86,7 +86,7 @@ impl Dialogue {
         let place = self.place(step, self.stage_of(plan, desk, now));
         desk.recorder.failure(place, Failure::Internal, why);
         self.failure.get_or_insert(Failure::Internal);
-        self.end(desk, now, Failure::Internal.outcome());
+        self.end(plan, desk, now, Failure::Internal.outcome());
     }
 
     fn header(&self, plan: &Plan, date: &str) -> Result<Header, String> {

@@ -48,8 +48,8 @@ fn converse(
     let start = clock::now();
     let layout = Arc::new(Layout::new(plan));
     let recorder = Recorder::new(Arc::clone(&layout), 0, start, Duration::from_secs(86_400));
-    let mut desk = Desk::new(start, recorder, Numbers::new(NumberSource::new(plan)));
-    let mut dialogue = Dialogue::new(plan, 0, Box::new([]), start);
+    let mut desk = Desk::new(plan, 0, start, recorder, &NumberSource::of_loads(plan));
+    let mut dialogue = Dialogue::new(plan, 0, 0, Box::new([]), start);
     let (mut now, mut sent) = (start, Vec::new());
     dialogue.security.bindings = security.bindings;
     dialogue.security.secured = security.encrypted.then(|| Box::new(secured()));

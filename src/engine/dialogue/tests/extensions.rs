@@ -288,7 +288,7 @@ fn mailmax_ends_the_session() {
     assert_eq!(summary.extensions.sessions_cut, 0);
     // A session that ends by itself there is not cut.
     plan.scenario.extensions.limits = true;
-    plan.messages = Some(2);
+    plan.loads[0].messages = Some(2);
     assert_eq!(play(&plan, &(talk("") + "2 rejected")).extensions.sessions_cut, 0);
 }
 

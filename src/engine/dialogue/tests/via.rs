@@ -214,8 +214,8 @@ fn first_write(plan: &Plan, ends: Ends) -> (Action, Vec<u8>) {
     let now = clock::now();
     let layout = Arc::new(Layout::new(plan));
     let recorder = Recorder::new(layout, 0, now, Duration::from_secs(86_400));
-    let mut desk = Desk::new(now, recorder, Numbers::new(NumberSource::new(plan)));
-    let mut dialogue = Dialogue::new(plan, 0, rows_of(plan, 0, 0), now);
+    let mut desk = Desk::new(plan, 0, now, recorder, &NumberSource::of_loads(plan));
+    let mut dialogue = Dialogue::new(plan, 0, 0, rows_of(plan, 0, 0), now);
     dialogue.start(plan, &mut desk, now);
     dialogue.note_ends(ends);
     dialogue.connected(plan, &mut desk, now);

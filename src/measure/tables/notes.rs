@@ -1,0 +1,102 @@
+//! What there is to remark on a run.
+
+use crate::measure::collector::Collector;
+use crate::measure::note::Note;
+use crate::measure::outcome::{Clock, Failure, Outcome};
+use crate::measure::tally::FailureTally;
+use crate::measure::thresholds::ThresholdRow;
+use crate::measure::validity::{CEILING, EndOfRun};
+use crate::plan::{Plan, Target};
+use crate::scenario::security::TlsUse;
+use crate::scenario::step::StepId;
+use crate::scenario::target::TargetUrl;
+use crate::stats::quantile::Quantile;
+
+pub(super) fn notes(
+    collector: &Collector,
+    plan: &Plan,
+    end: &EndOfRun,
+    judged: &[u8],
+    thresholds: &[ThresholdRow],
+) -> Vec<Note> {
+    let eod = collector.judged_samples(judged, StepId::EOD, Clock::Service);
+    let mut notes = Vec::new();
+    match plan.targets.first() {
+        Some(target) if target.url == TargetUrl::Embedded => notes.push(Note::EmbeddedTarget),
+        Some(target) if target.addresses.iter().all(|one| one.address.is_local()) => {
+            notes.push(Note::SameMachine);
+        }
+        _ => {}
+    }
+    if !end.optimised {
+        notes.push(Note::DebugBuild);
+    }
+    let unverified = |target: &Target| !target.security.verifies();
+    if plan.tls_use() != TlsUse::None && plan.targets.iter().any(unverified) {
+        notes.push(Note::CertificatesNotVerified);
+    }
+    for failure in collector.failures.values().flat_map(FailureTally::failures) {
+        let note = Note::FailureAdvice { failure };
+        if failure.hint().is_some() && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes.extend(Note::of_extensions(&collector.stage_tally(judged).extensions));
+    if let Some((wanted, limit)) = end.descriptors_short {
+        notes.push(Note::DescriptorLimit { wanted, limit });
+    }
+    for (worker, share) in end.worker_cpu.iter().enumerate().filter(|(_, share)| **share > CEILING)
+    {
+        notes.push(Note::WorkerAtCeiling { worker, share: *share });
+    }
+    if let Some(logins) = failed_logins(collector) {
+        notes.push(Note::EveryLoginFailed { logins });
+    }
+    if collector.stage_messages(judged).attempted == 0 {
+        notes.push(Note::NothingAttempted);
+    }
+    if !eod.is_empty() && Quantile::P99.interval(eod.samples()).is_none() {
+        notes.push(Note::TooFewSamples {
+            step: "eod".to_owned(),
+            quantile: Quantile::P99,
+            samples: eod.samples(),
+        });
+    }
+    for row in thresholds {
+        if let Some((quantile, samples)) = row.estimate_of {
+            let threshold = row.threshold.clone();
+            notes.push(Note::ThresholdOnEstimate { threshold, quantile, samples });
+        }
+    }
+    let steps = collector.series.iter();
+    let steps = steps.filter(|(series, _)| collector.layout.series_parts(**series).is_some());
+    let overflow = steps.map(|(_, histogram)| histogram.overflow()).sum();
+    if overflow > 0 {
+        notes.push(Note::Overflow { samples: overflow });
+    }
+    notes
+}
+
+/// How many logins failed, where none was accepted.
+fn failed_logins(collector: &Collector) -> Option<u64> {
+    let (mut accepted, mut failed) = (0, 0);
+    for (series, histogram) in &collector.series {
+        let Some((place, clock, outcome)) = collector.layout.series_parts(*series) else {
+            continue;
+        };
+        match (place.step, clock, outcome) {
+            (StepId::AUTH, Clock::Service, Outcome::Accepted) => accepted += histogram.samples(),
+            (StepId::AUTH, Clock::Service, _) => failed += histogram.samples(),
+            _ => {}
+        }
+    }
+    // A login for which there is no mechanism takes no time, and so has no sample.
+    for (place, tally) in &collector.failures {
+        if collector.layout.place_parts(*place).step == StepId::AUTH {
+            let kinds = tally.sorted().into_iter();
+            let unsampled = kinds.filter(|(kind, ..)| *kind == Failure::AuthNotOffered);
+            failed += unsampled.map(|(_, count, _)| count).sum::<u64>();
+        }
+    }
+    (accepted == 0 && failed > 0).then_some(failed)
+}
