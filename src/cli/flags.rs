@@ -16,8 +16,9 @@ use crate::scenario::fault::{Fault, Place};
 use crate::scenario::login::Method;
 use crate::scenario::security::TlsUse;
 use crate::scenario::target::TargetUrl;
-use crate::scenario::{self, Bound, Overrides, Scenario, Source, TargetChoice};
-use crate::units;
+use crate::scenario::{self, BURST_MAX, Bound, Overrides, Scenario, Source, TargetChoice, Warmup};
+use crate::schedule::arrivals::Pattern;
+use crate::units::{self, Rate, parse_rate};
 
 /// What is sent, and where to.
 #[derive(Clone, Debug, Default, Args)]
@@ -41,7 +42,20 @@ pub(super) struct LoadFlags {
     /// Sessions open at once
     #[arg(long, value_name = "N", env = "SMTPBENCH_SESSIONS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     sessions: Option<u32>,
-    /// How long transactions start
+    /// Arrivals that do not wait for the server: '200 sessions/s', '500 messages/m', '3M messages/h', or a bare
+    /// number of messages a second
+    #[arg(long, value_name = "RATE", env = "SMTPBENCH_RATE", value_parser = rate)]
+    rate: Option<Rate>,
+    /// How arrivals follow one another: even, poisson or bursts=N [default: even]
+    #[arg(long, value_name = "PATTERN", env = "SMTPBENCH_ARRIVALS", value_parser = pattern)]
+    arrivals: Option<Pattern>,
+    /// Most sessions open at once with --rate [default: 100 for messages, 10000 for sessions]
+    #[arg(long, value_name = "N", env = "SMTPBENCH_MAX_SESSIONS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_sessions: Option<u32>,
+    /// A stage before the others, left out of summary and thresholds: a duration, or steady to end by itself
+    #[arg(long, value_name = "DURATION", env = "SMTPBENCH_WARMUP", value_parser = warmup)]
+    warmup: Option<Warmup>,
+    /// How long things start
     #[arg(long = "for", value_name = "DURATION", env = "SMTPBENCH_FOR", value_parser = some_time)]
     length: Option<Duration>,
     /// Ends the run after so many messages
@@ -108,6 +122,35 @@ fn some_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn rate(text: &str) -> Result<Rate, String> {
+    let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let rate = if bare { parse_rate(&format!("{text} messages/s")) } else { parse_rate(text) };
+    match rate {
+        Ok(rate) if rate.per_second == 0.0 => Err("must be above 0".to_owned()),
+        Ok(rate) => Ok(rate),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern, &'static str> {
+    match (text, text.strip_prefix("bursts=")) {
+        ("even", _) => Ok(Pattern::Even),
+        ("poisson", _) => Ok(Pattern::Poisson),
+        (_, Some(size)) => match size.parse() {
+            Ok(size) if (1..=BURST_MAX).contains(&size) => Ok(Pattern::Bursts(size)),
+            _ => Err("a burst has from 1 to 1000000 arrivals"),
+        },
+        _ => Err("write even, poisson or bursts=20; a trace is played by a scenario file"),
+    }
+}
+
+fn warmup(text: &str) -> Result<Warmup, String> {
+    match text {
+        "steady" => Ok(Warmup::Steady),
+        _ => units::parse_duration(text).map(Warmup::For).map_err(|error| error.to_string()),
+    }
+}
+
 fn dns_server(text: &str) -> Result<SocketAddr, &'static str> {
     const DNS_PORT: u16 = 53;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -147,6 +190,10 @@ impl LoadFlags {
         Overrides {
             target: self.target.clone(),
             sessions: self.sessions,
+            rate: self.rate,
+            arrivals: self.arrivals,
+            max_sessions: self.max_sessions,
+            warmup: self.warmup,
             length: self.length,
             messages: self.messages.map(Bound::Messages),
             messages_per_session: self.messages_per_session.clone(),

@@ -11,8 +11,10 @@ pub mod trace;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use template::Template;
+use trace::Trace;
 
 /// Largest size of one generated message in bytes.
 pub const MESSAGE_BYTES_MAX: u64 = 1 << 30;
@@ -30,6 +32,8 @@ pub struct Mail {
     pub per_message: RangeInclusive<u32>,
     /// Kinds of messages; at least one.
     pub kinds: Vec<MessageKind>,
+    /// What was recorded of single messages; goes before what the rest says. Message number N is row N.
+    pub trace: Option<Arc<Trace>>,
 }
 
 impl Mail {

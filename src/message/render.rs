@@ -9,6 +9,7 @@ use rand_distr::LogNormal;
 use super::filler::Filler;
 use super::seed::{self, Purpose, choice};
 use super::template::{Template, Value};
+use super::trace::TraceRow;
 use super::{
     AddressSource, Addresses, Content, MESSAGE_BYTES_MAX, Mail, MailFile, Mark, MessageKind, Pick,
     SizeRule,
@@ -79,6 +80,9 @@ impl Mail {
     /// How many recipients message `seq` has on RCPT lines with `{{recipient}}`.
     #[must_use]
     pub fn recipients_of(&self, identity: &RunIdentity, seq: u64) -> u32 {
+        if let Some(row) = self.recorded(seq).filter(|row| !row.recipients.is_empty()) {
+            return u32::try_from(row.recipients.len()).unwrap_or(u32::MAX);
+        }
         let (low, high) =
             (u64::from(*self.per_message.start()), u64::from(*self.per_message.end()));
         let count = seed::uniform(low..=high, choice(identity.seed, Purpose::Recipients, seq, 0));
@@ -87,12 +91,21 @@ impl Mail {
 
     /// Appends the reverse-path of message `seq`.
     pub fn put_sender(&self, identity: &RunIdentity, seq: u64, out: &mut Vec<u8>) {
+        if let Some(sender) = self.recorded(seq).and_then(|row| row.sender.as_ref()) {
+            out.extend_from_slice(sender.as_bytes());
+            return;
+        }
         // The index keeps the choices for the sender apart from those for recipients 0, 1, ...
         self.senders.put(identity, seq, u64::MAX, seq, out);
     }
 
     /// Appends forward-path `index` of message `seq`.
     pub fn put_recipient(&self, identity: &RunIdentity, seq: u64, index: u32, out: &mut Vec<u8>) {
+        if let Some(row) = self.recorded(seq).filter(|row| !row.recipients.is_empty()) {
+            let at = as_index(u64::from(index)) % row.recipients.len();
+            out.extend_from_slice(row.recipients[at].as_bytes());
+            return;
+        }
         let position = seq.wrapping_mul(u64::from(*self.per_message.end())) + u64::from(index);
         self.recipients.put(identity, seq, u64::from(index), position, out);
     }
@@ -121,7 +134,8 @@ impl Mail {
         let kind = &self.kinds[message.kind];
         match &kind.content {
             Content::Generated { size, headers } => {
-                let size = size.draw(identity, message.seq);
+                let recorded = self.recorded(message.seq).and_then(|row| row.bytes);
+                let size = recorded.unwrap_or_else(|| size.draw(identity, message.seq));
                 let start = out.len();
                 let fields = Fields { mail: self, identity, message, kind, size, date, headers };
                 fields.put(stuffed, put_column, out);
@@ -187,6 +201,11 @@ impl Mail {
             Content::Files { files, .. } => files.get(file),
             Content::Generated { .. } => None,
         }
+    }
+
+    /// What was recorded of message `seq`.
+    fn recorded(&self, seq: u64) -> Option<&TraceRow> {
+        self.trace.as_ref()?.row(seq)
     }
 
     fn file(&self, body: Body, stuffed: bool) -> &[u8] {
@@ -368,122 +387,4 @@ pub fn uniform_value(seed: u64, number: u64, low: u64, high: u64, draw: u32) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::template::Part;
-    use super::*;
-
-    fn identity() -> RunIdentity {
-        RunIdentity { run_id: "0123456789abcdef".into(), seed: 42 }
-    }
-
-    fn pattern(parts: Vec<Part>) -> Addresses {
-        Addresses { source: AddressSource::Pattern(Template::new(parts)), domains: Vec::new() }
-    }
-
-    fn mail(size: SizeRule, headers: Vec<(String, Template)>) -> Mail {
-        let user = Part::Value(Value::Uniform { low: 1, high: 1000, draw: 0 });
-        Mail {
-            senders: Addresses {
-                source: AddressSource::List(vec!["a@sender.test".into(), "b@sender.test".into()]),
-                domains: Vec::new(),
-            },
-            recipients: pattern(vec![
-                Part::Text(b"user"[..].into()),
-                user,
-                Part::Text(b"@recipient.test"[..].into()),
-            ]),
-            per_message: 1..=1,
-            kinds: vec![MessageKind {
-                name: "plain".into(),
-                weight: 1,
-                content: Content::Generated { size, headers },
-            }],
-        }
-    }
-
-    fn whole(mail: &Mail, seq: u64) -> Vec<u8> {
-        let mut out = Vec::new();
-        let id = MessageId { seq, kind: 0 };
-        let body = mail.put_head(
-            &identity(),
-            id,
-            true,
-            "Mon, 1 Jan 2024 00:00:00 +0000",
-            |_, _, _| {},
-            &mut out,
-        );
-        let (mut at, bytes) = (0, mail.body_bytes(body, true));
-        while at < bytes {
-            let mut slices = [IoSlice::new(&[]); 3];
-            let count = mail.body_slices(body, true, at..bytes, &mut slices);
-            for slice in &slices[..count] {
-                out.extend_from_slice(slice);
-                at += slice.len() as u64;
-            }
-        }
-        out
-    }
-
-    #[test]
-    fn a_message_has_exactly_the_size_asked_for() {
-        for size in [700, 701, 776, 777, 1024, 4096, 65_536, 70_000, 200_001] {
-            let text = whole(&mail(SizeRule::Fixed(size), vec![]), 3);
-            assert_eq!(text.len() as u64, size);
-        }
-    }
-
-    #[test]
-    fn a_size_below_the_header_is_raised_to_it() {
-        let text = whole(&mail(SizeRule::Fixed(10), vec![]), 3);
-        assert!(text.ends_with(b"\r\n\r\n"), "{}", String::from_utf8_lossy(&text));
-    }
-
-    #[test]
-    fn a_header_of_the_user_replaces_ours() {
-        let headers = vec![
-            ("from".to_owned(), Template::text("me@x.test")),
-            (".Dot".to_owned(), Template::text("1")),
-        ];
-        let text = String::from_utf8(whole(&mail(SizeRule::Fixed(10), headers), 3)).unwrap();
-        assert_eq!(text.matches("rom: ").count(), 1, "{text}");
-        assert!(text.contains("\r\nfrom: me@x.test\r\n..Dot: 1\r\n\r\n"), "{text}");
-        assert!(text.starts_with("X-Smtpbench: smtpbench/"), "{text}");
-    }
-
-    #[test]
-    fn the_same_message_is_the_same_every_time() {
-        let mail = mail(SizeRule::LogNormal { p50: 1000, p99: 20_000 }, vec![]);
-        assert_eq!(whole(&mail, 17), whole(&mail, 17));
-        assert_ne!(whole(&mail, 17), whole(&mail, 18));
-    }
-
-    #[test]
-    fn log_normal_sizes_have_their_median_and_tail() {
-        let rule = SizeRule::LogNormal { p50: 20_000, p99: 400_000 };
-        let mut sizes: Vec<u64> = (0..50_000).map(|seq| rule.draw(&identity(), seq)).collect();
-        sizes.sort_unstable();
-        assert!((19_000..21_000).contains(&sizes[25_000]), "{}", sizes[25_000]);
-        assert!((360_000..440_000).contains(&sizes[49_500]), "{}", sizes[49_500]);
-        assert!(*sizes.last().unwrap() <= 1_600_000);
-    }
-
-    #[test]
-    fn lists_are_taken_in_turn_and_recipients_differ_by_index() {
-        let mut mail = mail(SizeRule::Fixed(10), vec![]);
-        let mut senders = Vec::new();
-        for seq in 0..3 {
-            mail.put_sender(&identity(), seq, &mut senders);
-        }
-        assert_eq!(senders, b"a@sender.testb@sender.testa@sender.test");
-        mail.per_message = 1..=3;
-        let text = |index| {
-            let mut out = Vec::new();
-            mail.put_recipient(&identity(), 5, index, &mut out);
-            out
-        };
-        assert_ne!(text(0), text(1));
-        let mut domain = Vec::new();
-        mail.put_domain(&identity(), 5, 0, &mut domain);
-        assert_eq!(domain, b"recipient.test");
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ pub struct Trace {
 pub struct TraceRow {
     /// From the first row.
     pub offset: Duration,
-    /// Reverse-path, where the record has one.
+    /// Reverse-path, where the record has one; the null reverse-path is empty.
     pub sender: Option<Box<str>>,
     /// Forward-paths; empty where the record has none.
     pub recipients: Box<[Box<str>]>,
@@ -42,6 +42,11 @@ impl Trace {
 }
 
 impl TraceRow {
+    /// All addresses that were recorded.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.sender.iter().chain(&self.recipients).map(|address| &**address)
+    }
+
     /// When it is due, from the first row, played `speed` times as fast; 584 years at most.
     #[must_use]
     pub fn due(&self, speed: f64) -> Duration {

@@ -1,6 +1,7 @@
 //! `[extensions]`: service extensions that are used where the server offers them.
 
 use crate::message::template::{Part, Template};
+use crate::message::trace::TraceRow;
 use crate::message::{AddressSource, Addresses, Content, Mail};
 use crate::scenario::Table;
 use crate::scenario::script::{Op, Script, Verb};
@@ -128,6 +129,7 @@ pub(super) fn beyond_ascii(mail: &Mail, tables: &[Table], scripts: &[Script]) ->
         }
         _ => None,
     });
+    let traced = mail.trace.iter().flat_map(|trace| &trace.rows).flat_map(TraceRow::addresses);
     let content = |content: &Content| match content {
         Content::Generated { headers, .. } => headers.iter().any(|(_, value)| !is_ascii(value)),
         Content::Files { files, .. } => files.iter().any(|file| file.eight_bit),
@@ -135,6 +137,7 @@ pub(super) fn beyond_ascii(mail: &Mail, tables: &[Table], scripts: &[Script]) ->
     has_others(&mail.senders)
         || has_others(&mail.recipients)
         || mail.kinds.iter().any(|kind| content(&kind.content))
+        || traced.into_iter().any(|address| !address.is_ascii())
         || cells.into_iter().any(|cell| !cell.is_ascii())
         || lines.into_iter().any(|line| !is_ascii(line))
 }

@@ -1,9 +1,12 @@
 //! Every key of a scenario file, once: the reader asks here what a table may hold and within which limits, and
 //! the JSON Schema is made from it, so neither can know a key that the other does not.
 
-use super::{MESSAGES_MAX, SESSIONS_MAX, WEIGHT_MAX};
+mod load;
+
+use super::WEIGHT_MAX;
 use crate::behavior::SinkVerb;
 use crate::message::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
+use load::{LOAD, NAMED_LOAD};
 
 /// A table of the file and what may stand in it.
 #[derive(Debug)]
@@ -58,6 +61,10 @@ pub(super) enum Kind {
     Level { min: i64, max: i64 },
     /// A factor above 0, or a percentage.
     Factor,
+    /// A number above 0.
+    Number,
+    /// How much arrives in a second, minute or hour.
+    Rate,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list of texts.
@@ -127,6 +134,8 @@ impl Kind {
             Self::CountRange { .. } => "\"1..10\"",
             Self::Level { .. } => "3",
             Self::Factor => "0.1",
+            Self::Number => "1.5",
+            Self::Rate => "\"500 messages/s\"",
             Self::Choice(words) => words[0],
             Self::Texts => "[\"first\", \"second\"]",
             Self::Table(_) => "{ … }",
@@ -187,7 +196,8 @@ pub(super) static TOP: TableKeys = table(
         ),
         key("target", Kind::Table(&TARGET), "The server under test."),
         key("targets", Kind::Named(&NAMED_TARGET), "Several servers by name, instead of [target]."),
-        key("load", Kind::Table(&LOAD), "How many sessions, for how long."),
+        key("load", Kind::Table(&LOAD), "What starts when, and how much of it."),
+        key("loads", Kind::Named(&NAMED_LOAD), "Several loads side by side, instead of [load]."),
         key("scripts", Kind::Tables(&SCRIPT), "Command sequences, chosen by weight."),
         key("data", Kind::Named(&DATA), "Data tables from CSV files, by name."),
         key("senders", Kind::Table(&SENDERS), "Reverse-paths."),
@@ -301,32 +311,6 @@ const AUTH_WORDS: &[&str] = &[
     "xoauth2",
     "oauthbearer",
 ];
-
-static LOAD: TableKeys = table(
-    "[load]",
-    "Closed load: so many sessions, kept at that.",
-    &[
-        key("sessions", Kind::Count { min: 1, max: SESSIONS_MAX as u64 }, "Sessions open at once."),
-        key("for", Kind::Duration, "How long transactions start, after the warm-up."),
-        key("warmup", Kind::Duration, "A stage before that, left out of summary and thresholds.")
-            .or("\"0s\""),
-        key("drain", Kind::Duration, "How long transactions under way may take to end.")
-            .or("\"30s\""),
-        key(
-            "messages",
-            Kind::Either(&[
-                Kind::Count { min: 1, max: MESSAGES_MAX },
-                Kind::Choice(&["each-once"]),
-            ]),
-            "Ends the run when so many were sent; each-once: every file of the folder once.",
-        ),
-        key(
-            "messages_per_session",
-            Kind::CountRange { min: 1, max: MESSAGES_MAX },
-            "Transactions of one session, a number or a..b; no limit without it.",
-        ),
-    ],
-);
 
 static SCRIPT: TableKeys = table(
     "[[scripts]]",
@@ -491,6 +475,11 @@ static TIMEOUTS: TableKeys = TableKeys {
     keys: &[
         key("step", Kind::Duration, "For every step without a limit of its own.").or("\"60s\""),
         key("scale", Kind::Factor, "The limits of RFC 5321 section 4.5.3.2 times this factor."),
+        key(
+            "plan",
+            Kind::Duration,
+            "From the intended start to the end of a message or session; open load only.",
+        ),
     ],
     rest: Some(Kind::Duration),
     one_of: &[],

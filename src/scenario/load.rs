@@ -153,6 +153,18 @@ pub enum Bound {
     EachOnce,
 }
 
+impl Open {
+    /// Most sessions that are open at once, unless the scenario says otherwise: a relay's pool of connections, or as
+    /// many as a thousand a second that take ten seconds each.
+    #[must_use]
+    pub fn max_sessions(unit: ArrivalUnit) -> u32 {
+        match unit {
+            ArrivalUnit::Messages => 100,
+            ArrivalUnit::Sessions => 10_000,
+        }
+    }
+}
+
 impl Load {
     /// How long transactions under way may take to end, unless the scenario says otherwise: what a slow reply to a
     /// whole message may take.

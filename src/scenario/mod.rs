@@ -29,13 +29,16 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::behavior::Behavior;
 use crate::message::template::Template;
-use crate::message::{Mail, Pick};
+use crate::message::trace::Trace;
+use crate::message::{Content, Mail, MessageKind, Pick};
+use crate::schedule::arrivals::Pattern;
 use crate::smtp::sasl::Mechanism;
-use crate::units::format_duration;
+use crate::units::{Rate, format_duration};
 use extensions::{Extensions, has_others};
 pub use fault_report::FaultReport;
 pub use load::{Bound, Drive, Load, Warmup};
@@ -58,6 +61,10 @@ pub const MESSAGES_MAX: u64 = 1_000_000_000_000;
 pub const WEIGHT_MAX: u64 = 1_000_000;
 /// Most scripts of a scenario: each has rows of its own in every result file.
 pub const SCRIPTS_MAX: usize = 100;
+/// Most arrivals of one burst: all of them are due at once.
+pub const BURST_MAX: u32 = 1_000_000;
+/// Most stages of all loads together, warm-ups among them.
+pub const STAGES_MAX: usize = 256;
 /// Most kinds of messages.
 pub const KINDS_MAX: usize = 1000;
 /// Most files in one message folder.
@@ -185,6 +192,7 @@ impl Scenario {
                     .to_owned(),
             );
         }
+        remarks.extend(self.load_remarks());
         for load in &self.loads {
             let Warmup::For(warmup) = load.warmup else { continue };
             if let Some(length) = load.length().filter(|length| *length < warmup) {
@@ -204,6 +212,21 @@ impl Scenario {
 }
 
 impl Scenario {
+    fn load_remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for (index, script) in (0..=u16::MAX).zip(&self.scripts) {
+            if !self.loads.iter().any(|load| load.scripts.contains(&index)) {
+                remarks.push(format!("no load runs the script `{}`", script.name));
+            }
+        }
+        let sized = |trace: &Arc<Trace>| trace.rows.iter().any(|row| row.bytes.is_some());
+        let files = |kind: &MessageKind| matches!(kind.content, Content::Files { .. });
+        if self.mail.trace.as_ref().is_some_and(sized) && self.mail.kinds.iter().any(files) {
+            remarks.push("sizes of the trace mean nothing for message files".to_owned());
+        }
+        remarks
+    }
+
     /// Most sessions of all loads that are open at once.
     #[must_use]
     pub fn sessions_max(&self) -> u64 {
@@ -252,6 +275,15 @@ pub struct Timeouts {
     pub step: Duration,
     /// Limits of single steps.
     pub by_step: Vec<(StepId, Duration)>,
+    /// `plan`: how long a message, or a session of a load of sessions, may take from its intended start; open load
+    /// only.
+    pub plan: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { step: Self::DEFAULT, by_step: Vec::new(), plan: None }
+    }
 }
 
 impl Timeouts {
@@ -272,6 +304,14 @@ pub struct Overrides {
     pub target: Option<TargetChoice>,
     /// `--sessions`.
     pub sessions: Option<u32>,
+    /// `--rate`: open load.
+    pub rate: Option<Rate>,
+    /// `--arrivals`.
+    pub arrivals: Option<Pattern>,
+    /// `--max-sessions`.
+    pub max_sessions: Option<u32>,
+    /// `--warmup`.
+    pub warmup: Option<Warmup>,
     /// `--for`.
     pub length: Option<Duration>,
     /// `--messages`.

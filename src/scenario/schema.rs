@@ -9,6 +9,7 @@ use super::keys::{Key, Kind, TOP, TableKeys};
 const VARIABLE: &str = r"\$\{";
 const DURATION: &str = r"[0-9.]+\s*(us|µs|ms|s|m|h|d)";
 const SIZE: &str = r"[0-9.]+\s*(B|KiB|MiB|GiB|kB|KB|MB|GB)?";
+const RATE: &str = r"[0-9.]+\s*[kM]?\s*(messages?|sessions?)/(s|m|h)";
 const NAME: &str = "[A-Za-z0-9_.-]{1,64}";
 
 /// The schema: JSON Schema, draft 2020-12.
@@ -20,7 +21,8 @@ pub fn schema() -> Value {
     if let Value::Object(top) = table(&TOP) {
         schema.extend(top);
     }
-    schema.insert("not".into(), json!({ "required": ["target", "targets"] }));
+    let beside = |one, other| json!({ "not": { "required": [one, other] } });
+    schema.insert("allOf".into(), json!([beside("target", "targets"), beside("load", "loads")]));
     Value::Object(schema)
 }
 
@@ -73,6 +75,13 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Factor => json!({
             "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, text(r"[0-9.]+\s*%?")],
         }),
+        Kind::Number => json!({
+            "anyOf": [
+                { "type": "number", "exclusiveMinimum": 0 },
+                { "type": "string", "pattern": VARIABLE },
+            ],
+        }),
+        Kind::Rate => text(&format!(r"\s*{RATE}\s*")),
         Kind::Choice(words) => {
             json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": VARIABLE }] })
         }
@@ -152,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_the_schema_refuses_the_reader_refuses() {
-        use crate::units::{parse_count, parse_duration, parse_range, parse_size};
+        use crate::units::{parse_count, parse_duration, parse_range, parse_rate, parse_size};
         agree(
             &Kind::Duration,
             |text| parse_duration(text).is_ok(),
@@ -177,11 +186,17 @@ mod tests {
             &["1..3", "5", " 1 .. 2 "],
             &["1..", "..3", "1.5", "x", ""],
         );
+        agree(
+            &Kind::Rate,
+            |text| parse_rate(text).is_ok(),
+            &["200 sessions/s", "3M messages/h", "1.5 k messages/m", " 1session/s "],
+            &["200", "sessions/s", "5 K messages/s", "5 messages/ s", "5 mails/s", ""],
+        );
     }
 
     #[test]
     fn a_variable_may_stand_for_every_text() {
-        for kind in [Kind::Name, Kind::Duration, Kind::SizeRange] {
+        for kind in [Kind::Name, Kind::Duration, Kind::Rate, Kind::SizeRange] {
             let schema = of_kind(&kind);
             let pattern = regex_lite::Regex::new(schema["pattern"].as_str().unwrap()).unwrap();
             assert!(pattern.is_match("${NAME}"), "{kind:?}");

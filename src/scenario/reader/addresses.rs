@@ -220,7 +220,7 @@ const ADDRESS_FAULTS_MAX: usize = 10;
 const ADDRESS_HINT: &str = "write local@domain, without angle brackets; spaces only in \"…\"";
 
 /// Whether `address` may stand between `<` and `>` of a command. The error is a fragment that follows it.
-fn check_address(address: &[u8]) -> Result<(), &'static str> {
+pub(super) fn check_address(address: &[u8]) -> Result<(), &'static str> {
     if address.is_empty() {
         return Err("is empty: an empty reverse-path is written in the script, MAIL FROM:<>");
     }

@@ -26,11 +26,13 @@ mod via;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue, Error};
 
 use super::extensions::{Extensions, beyond_ascii};
 use super::fault::{Fault, Faults, Place};
+use super::load::ArrivalSource;
 use super::login::Method;
 use super::names::Names;
 use super::script::Script;
@@ -40,9 +42,10 @@ use super::step::StepNames;
 use super::template::{TemplateUse, parse_template};
 use super::threshold::{DEFAULT_THRESHOLDS, Threshold, parse_threshold};
 use super::via::Via;
-use super::{FaultReport, Overrides, SCENARIO_BYTES_MAX, Scenario, Source, Table};
+use super::{FaultReport, Load, Overrides, SCENARIO_BYTES_MAX, Scenario, Source, Table};
 use crate::message::Mail;
 use crate::message::template::{Part, Template};
+use crate::message::trace::Trace;
 use extensions::Asked;
 use section::Section;
 pub(super) use text::Environment;
@@ -156,21 +159,28 @@ impl Reader<'_> {
         let timeouts = self.timeouts(top);
         let thresholds = self.thresholds(top, overrides);
         let sink = self.sink(top);
-        let load = self.load(top, overrides, form);
-        if let (Some(load), Some(tables)) = (&load, &tables) {
-            self.check_leases(tables, load);
+        let loads = self.loads(top, overrides, form, scripts.as_deref());
+        if let (Some(loads), Some(tables)) = (&loads, &tables) {
+            self.check_leases(tables, loads);
         }
-        if let (Some(load), Some(scripts)) = (&load, &scripts) {
-            self.check_bound(top, scripts, load);
+        if let Some(loads) = &loads {
+            self.check_plan_limit(top, overrides, loads);
         }
         self.check_extensions(scripts.as_deref().unwrap_or_default());
-        let kinds = match (messages, &load) {
-            (Some(messages), Some(load)) => Some(self.each_once(top, overrides, messages, load)),
+        let kinds = match (messages, &loads) {
+            (Some(messages), Some(loads)) => Some(self.each_once(overrides, messages, loads)),
             _ => None,
         };
+        let loads: Vec<_> = loads?.into_iter().map(|read| read.load).collect();
         let (recipients, per_message) = recipients?;
         let (client, sources, via) = client?;
-        let mail = Mail { senders: senders?, recipients, per_message, kinds: kinds? };
+        let mail = Mail {
+            senders: senders?,
+            recipients,
+            per_message,
+            kinds: kinds?,
+            trace: trace_of(&loads),
+        };
         let tables: Vec<_> = tables?.into_iter().map(|(table, _)| table).collect();
         let (scripts, extensions) = (scripts?, extensions?);
         let beyond_ascii = beyond_ascii(&mail, &tables, &scripts);
@@ -181,7 +191,7 @@ impl Reader<'_> {
             targets: targets?,
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
             seed: seed?,
-            loads: vec![load?.of_scripts(scripts.len())],
+            loads,
             scripts,
             steps: std::mem::take(&mut self.steps),
             client,
@@ -384,6 +394,14 @@ impl Reader<'_> {
             _ => self.folder.join(&text.shown),
         }
     }
+}
+
+/// What is replayed, where a load does so.
+fn trace_of(loads: &[Load]) -> Option<Arc<Trace>> {
+    loads.iter().find_map(|load| match &load.open()?.source {
+        ArrivalSource::Trace { trace, .. } => Some(Arc::clone(trace)),
+        ArrivalSource::Rate { .. } => None,
+    })
 }
 
 /// How deep tables and lists may nest; no key of a scenario stands deeper than five.

@@ -29,7 +29,7 @@ impl Reader<'_> {
     /// After the scripts: their verbs are steps, too.
     pub(super) fn timeouts(&mut self, top: &Section<'_>) -> Option<Timeouts> {
         let Some(field) = top.field("timeouts") else {
-            return Some(Timeouts { step: Timeouts::DEFAULT, by_step: Vec::new() });
+            return Some(Timeouts::default());
         };
         let section = self.open_table(&field)?;
         let step = self.optional(&section, "step", |reader, field| reader.duration(field, false));
@@ -38,14 +38,15 @@ impl Reader<'_> {
             let message = "`scale` beside `step`";
             self.faults.add(field.key_span, message, "write one of them");
         }
+        let plan = self.optional(&section, "plan", |reader, field| reader.duration(field, false));
         let named = self.named_limits(&section);
-        let (step, scale, mut by_step) = (step?, scale?, named?);
+        let (step, scale, plan, mut by_step) = (step?, scale?, plan?, named?);
         let Some(factor) = scale else {
-            return Some(Timeouts { step: step.unwrap_or(Timeouts::DEFAULT), by_step });
+            return Some(Timeouts { step: step.unwrap_or(Timeouts::DEFAULT), by_step, plan });
         };
         // Named limits are found first.
         by_step.extend(STANDARD_LIMITS.iter().map(|(id, limit)| (*id, limit.mul_f64(factor))));
-        Some(Timeouts { step: OTHER_STEPS.mul_f64(factor), by_step })
+        Some(Timeouts { step: OTHER_STEPS.mul_f64(factor), by_step, plan })
     }
 
     fn named_limits(&mut self, section: &Section<'_>) -> Option<Vec<(StepId, Duration)>> {

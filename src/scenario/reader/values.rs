@@ -118,6 +118,34 @@ impl Reader<'_> {
         None
     }
 
+    /// A number within `limits`.
+    pub(super) fn number(&mut self, field: &Field<'_>, limits: RangeInclusive<f64>) -> Option<f64> {
+        let parsed: Option<f64> = match field.value {
+            DeValue::Integer(number) => number.to_string().parse().ok(),
+            DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+            // As text only where a variable stands for the number.
+            DeValue::String(_) => {
+                let text = self.text(field)?;
+                if !text.has_variable() {
+                    self.wrong_type(field, "a number");
+                    return None;
+                }
+                text.value.parse().ok()
+            }
+            _ => {
+                self.wrong_type(field, "a number");
+                return None;
+            }
+        };
+        let number = parsed.filter(|number| limits.contains(number));
+        if number.is_none() {
+            let (name, low, high) = (field.name, limits.start(), limits.end());
+            let message = format!("`{name}` is not a number from {low} to {high}");
+            self.faults.add(field.span.clone(), message, "");
+        }
+        number
+    }
+
     /// A whole number or `a..b` within the limits of the field's kind.
     pub(super) fn count_range(&mut self, field: &Field<'_>) -> Option<RangeInclusive<u64>> {
         if let DeValue::Integer(number) = field.value {

@@ -99,14 +99,14 @@ max_domains = 1
 "#,
     r#"
 target = { url = "embedded:", user = "tim", password_file = "secret" }
-load = { sessions = 1, for = "1s" }
+load = { rate = "5 sessions/s", for = "1s", shape = "wave", arrivals = "poisson", hold = "ehlo", connects_per_s = 2.5 }
 extensions = { hold_until = "2030-01-31T12:00:00Z" }
-timeouts = { scale = "10%" }
+timeouts = { scale = "10%", plan = "30s" }
 senders = { addresses = ["a@b.test"] }
 recipients = { addresses = ["a@b.test"] }
 "#,
     r#"
-load = { sessions = 1, for = "1s" }
+load = { arrivals = { csv = "trace.csv", speed = 2.0 }, max_sessions = 5, overload = "drop", pacing = "spin" }
 senders = { csv = "users.csv", column = "name" }
 recipients = { csv = "users.csv", column = "name" }
 [targets.a]
@@ -114,11 +114,26 @@ url = "embedded:"
 [targets.b]
 url = "smtps://127.0.0.1"
 "#,
+    r#"
+[loads.steps]
+stages = [{ name = "up", rate = "5 sessions/s", ramp = "1s", for = "2s" }]
+arrivals = { bursts = 5 }
+overload = { shed_after = "5s" }
+scripts = ["submit"]
+[loads.background]
+start = "1s"
+sessions = 1
+for = "1s"
+[[scripts]]
+name = "submit"
+steps = 'NOOP'
+"#,
 ];
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("users.csv"), "name\na@b.test\nb@b.test\n").unwrap();
+    std::fs::write(folder.path().join("trace.csv"), "offset\n1\n2.5\n").unwrap();
     std::fs::write(folder.path().join("secret"), "tanstaaf\n").unwrap();
     std::fs::create_dir(folder.path().join("mails")).unwrap();
     std::fs::write(folder.path().join("mails/a.eml"), "From: a\n\n.x").unwrap();
@@ -165,6 +180,7 @@ fn every_declared_key_is_read() {
         "target",
         "targets",
         "load",
+        "loads",
         "scripts",
         "data",
         "senders",
@@ -185,7 +201,7 @@ fn a_misspelt_key_has_the_nearest_one_as_hint() {
         "nam = \"x\"\n[load]\nsession = 1\nfor = \"1s\"\n",
         &[
             "1:1: unknown key `nam` in the top level",
-            "2:1: [load] has no `sessions`",
+            "2:1: [load] has neither `sessions` nor `rate`",
             "3:1: unknown key `session` in [load]",
         ],
     );
@@ -221,9 +237,9 @@ fn a_top_level_key_that_a_table_swallowed() {
 #[test]
 fn keys_of_later_issues_are_unknown() {
     check_part(
-        "rate = \"5 sessions/s\"\n[target]\nurl = \"embedded:\"\nmax_rate = \"14 messages/s\"\n[retry]\n",
+        "stop_on = []\n[target]\nurl = \"embedded:\"\nmax_rate = \"14 messages/s\"\n[retry]\n",
         &[
-            "4:1: unknown key `rate` in [load]",
+            "4:1: unknown key `stop_on` in [load]",
             "7:1: unknown key `max_rate` in [target]",
             "8:2: unknown key `retry` in the top level",
         ],
@@ -237,6 +253,9 @@ fn defaults_are_what_the_schema_says() {
          for = \"1s\"\nwarmup = \"0s\"\ndrain = \"30s\"\n[timeouts]\nstep = \"60s\"\n",
     );
     let without = good("[load]\nsessions = 1\nfor = \"1s\"\n");
+    let open = "[load]\nrate = \"5 sessions/s\"\nfor = \"1s\"\n";
+    let said = "arrivals = \"even\"\nmessages_per_session = 1\nmax_sessions = 10000\noverload = \"queue\"\npacing = \"timer\"\n";
+    assert_eq!(good(&format!("{open}{said}")).loads, good(open).loads);
     assert_eq!(with.loads, without.loads);
     assert_eq!(with.timeouts, without.timeouts);
     assert_eq!(with.thresholds, without.thresholds);

@@ -3,10 +3,12 @@
 mod extensions;
 mod files;
 mod keys;
+mod load;
 mod login;
 mod parts;
 mod places;
 mod targets;
+mod trace;
 mod variables;
 mod via;
 

@@ -63,7 +63,10 @@ fn target_and_client() {
 fn a_load_says_how_many_and_for_how_long() {
     check(
         "[load]\n",
-        &["1:1: [load] has no `sessions`", "1:1: [load] has neither `for` nor `messages`"],
+        &[
+            "1:1: [load] has neither `sessions` nor `rate`",
+            "1:1: [load] has neither `for` nor `messages`",
+        ],
     );
     check("[load]\nsessions = 1\n", &["1:1: [load] has neither `for` nor `messages`"]);
     check(
@@ -139,7 +142,7 @@ fn a_backslash_in_a_basic_string_is_a_fault() {
 fn a_bound_needs_a_script_that_sends() {
     check(
         "[load]\nsessions = 1\nmessages = 5\n[[scripts]]\nname = \"a\"\nsteps = 'NOOP'\n",
-        &["4:3: no script has a transaction, so `messages` would never end the run"],
+        &["3:12: no script has a transaction, so `messages` would never end the load"],
     );
 }
 
