@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::message::render::RunIdentity;
 use crate::message::seed::{Purpose, choice, uniform};
+use crate::scenario::fault::Faults;
 use crate::scenario::login::Login;
 use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
+use crate::scenario::threshold::{DEFAULT_STOP_RULES, StopRule, parse_stop_rule};
 use crate::scenario::{Bound, Scenario};
 use crate::schedule::{self, Stage};
 use crate::smtp::Protocol;
@@ -156,7 +158,7 @@ impl Plan {
             Some(Bound::Messages(count)) => Some(count),
             Some(Bound::EachOnce) => Some(scenario.mail.files()),
         };
-        Self {
+        let mut plan = Self {
             workers: cores.clamp(1, sessions.max(1)),
             interval: interval(length),
             stages,
@@ -164,7 +166,39 @@ impl Plan {
             targets: vec![target],
             identity,
             scenario,
+        };
+        plan.interval = plan.interval.min(plan.watch_interval());
+        plan
+    }
+
+    /// Whether starts follow a schedule and do not wait for the server.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.scenario.load.is_open()
+    }
+
+    /// The rules of the safety stop: those that the user wrote; otherwise none where nothing leaves this machine, and
+    /// the default ones elsewhere.
+    #[must_use]
+    pub fn stop_rules(&self) -> Vec<StopRule> {
+        let default = DEFAULT_STOP_RULES.iter();
+        let default =
+            default.filter_map(|text| parse_stop_rule(text, None, &mut Faults::default()));
+        match &self.scenario.stop_on {
+            Some(rules) => rules.clone(),
+            None if self.stays_here() => Vec::new(),
+            None => default.collect(),
         }
+    }
+
+    /// The longest interval in which the windows of rules slide by a tenth of their length at most.
+    #[must_use]
+    pub fn watch_interval(&self) -> Duration {
+        let thresholds = self.scenario.thresholds.iter();
+        let windows = thresholds.filter_map(|threshold| Some(threshold.sustained?.over));
+        let windows = windows.chain(self.stop_rules().into_iter().map(|rule| rule.over));
+        let tenth = windows.min().map_or(u64::MAX, |shortest| (shortest / 10).as_secs());
+        Duration::from_secs(tenth).max(INTERVAL_MIN)
     }
 
     /// What the target speaks.

@@ -22,6 +22,7 @@ use crate::measure::layout::Layout;
 use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
+use crate::measure::watch::Watch;
 use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::Plan;
@@ -147,6 +148,14 @@ struct Run {
     descriptors_short: Option<(u64, u64)>,
 }
 
+/// What collecting goes by.
+struct UnderWay<'a> {
+    folder: &'a mut ResultFolder,
+    control: &'a Control,
+    started: Instant,
+    facts: &'a RunFacts,
+}
+
 /// What came of it.
 struct Measured {
     collector: Collector,
@@ -168,13 +177,15 @@ impl Run {
         let mut facts = self.facts();
         let begun = folder.begin(facts.started);
         let started = clock::now();
-        let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers);
+        let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers)
+            .watched_by(Watch::new(plan, &layout));
         let engine = Engine::start(plan, &layout, &control, started, &sender);
         // The channel ends with the last worker.
         drop(sender);
         let mut live = Live::new(plan, quiet);
         let unsaved = begun.err().or_else(|| {
-            self.collect(&snapshots, &mut collector, &mut live, folder, started, &facts)
+            let under_way = UnderWay { folder, control: &control, started, facts: &facts };
+            self.collect(&snapshots, &mut collector, &mut live, under_way)
         });
         if unsaved.is_some() {
             control.cut();
@@ -184,23 +195,29 @@ impl Run {
         live.finish();
         facts.ended = Some(clock::wall());
         let finished_at = clock::now().saturating_duration_since(started);
-        let end = self.end_of_run(&ending, started, finished_at);
+        let stopped = collector.stopped().is_some();
+        let end = self.end_of_run(&ending, started, finished_at, stopped);
         Measured { collector, end, facts, lost: ending.workers_lost, unsaved }
     }
 
-    /// Adds up snapshots until the last worker has gone; stops early where results cannot be saved.
+    /// Adds up snapshots until the last worker has gone; ends the load where a rule says so. Stops early where results
+    /// cannot be saved.
     fn collect(
         &self,
         snapshots: &Receiver<Snapshot>,
         collector: &mut Collector,
         live: &mut Live,
-        folder: &mut ResultFolder,
-        started: Instant,
-        facts: &RunFacts,
+        under_way: UnderWay<'_>,
     ) -> Option<FolderError> {
-        let mut saved = started;
+        let UnderWay { folder, control, started, facts } = under_way;
+        let (mut saved, mut stopped) = (started, false);
         for snapshot in snapshots {
             collector.add(snapshot);
+            if let Some(rule) = collector.stopped().filter(|_| !stopped) {
+                stopped = true;
+                control.drain();
+                say(&format!("stopped: {rule}"));
+            }
             let now = clock::now();
             let elapsed = now.saturating_duration_since(started);
             live.update(elapsed, &collector.progress());
@@ -218,7 +235,14 @@ impl Run {
         None
     }
 
-    fn end_of_run(&self, ending: &Ending, started: Instant, finished_at: Duration) -> EndOfRun {
+    /// `stopped`: a rule ended the run.
+    fn end_of_run(
+        &self,
+        ending: &Ending,
+        started: Instant,
+        finished_at: Duration,
+        stopped: bool,
+    ) -> EndOfRun {
         let plan = &self.plan;
         let since_start = |at: Instant| at.saturating_duration_since(started);
         let planned_end = plan.stages.last().and_then(|stage| stage.end);
@@ -227,7 +251,7 @@ impl Run {
         // A run that its work ended is as long as that took.
         let by_work = ending.last_ended.map_or(finished_at, since_start);
         let window_end = match (planned_end, ending.drained_since) {
-            (_, Some(drained)) if interrupted => since_start(drained),
+            (_, Some(drained)) if interrupted || stopped => since_start(drained),
             (Some(end), _) if all_sent => by_work.min(end),
             (Some(end), _) => end,
             (None, _) => by_work,
@@ -281,6 +305,9 @@ impl Run {
         let mut exit = Exit::Good;
         if let Some(heard) = self.interrupts.heard() {
             return exit.or(heard);
+        }
+        if summary.stopped.as_ref().is_some_and(|stopped| stopped.safety) {
+            exit = exit.or(Exit::Distress);
         }
         if summary.validity.verdict != Verdict::Valid {
             exit = exit.or(Exit::Invalid);

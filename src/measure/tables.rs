@@ -15,7 +15,7 @@ use crate::measure::summary::{
 };
 use crate::measure::tally::FailureTally;
 use crate::measure::tally::{FateCounts, MessageTally};
-use crate::measure::thresholds::{self, ThresholdRow};
+use crate::measure::thresholds::{self, Evidence, ThresholdRow};
 use crate::measure::validity::{self, CEILING, EndOfRun, RunState};
 use crate::plan::{Plan, Target};
 use crate::scenario::security::TlsUse;
@@ -32,15 +32,14 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
     let window = end.window_end.saturating_sub(start);
     let messages = collector.stage_messages(judged);
     let eod = collector.judged_samples(judged, StepId::EOD);
-    let thresholds: Vec<ThresholdRow> = plan
-        .scenario
-        .thresholds
-        .iter()
-        .map(|threshold| {
-            let samples = |step| collector.judged_samples(judged, step);
-            thresholds::judge(threshold, &messages, samples)
-        })
-        .collect();
+    let thresholds = thresholds::judge(&Evidence {
+        collector,
+        plan,
+        judged: &judged_stages(plan),
+        window_end: end.window_end,
+        // A closed load has no schedule to keep.
+        pace: &|_| None,
+    });
     let accounting = books(collector, judged, end);
     let in_judged = |failure| {
         let here = collector.failures.iter();
@@ -79,8 +78,14 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
         notes: notes(collector, plan, end, &messages, &eod, &thresholds),
         validity: validity::judge(end, &accounting, in_judged),
         thresholds,
+        stopped: collector.stopped().cloned(),
         accounting,
     }
+}
+
+/// The stages that thresholds read.
+pub(super) fn judged_stages(plan: &Plan) -> Vec<u8> {
+    vec![judged_stage(plan)]
 }
 
 /// The last stage that is judged, or the last one.

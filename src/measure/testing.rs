@@ -63,6 +63,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             timeouts: Timeouts { step: Timeouts::DEFAULT, by_step: Vec::new() },
             extensions: Extensions::default(),
             thresholds,
+            stop_on: None,
             sink: Behavior::default(),
         },
         targets: vec![Target {

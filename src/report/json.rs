@@ -11,7 +11,6 @@ use crate::measure::addresses::AddressRow;
 use crate::measure::outcome::Fate;
 use crate::measure::summary::{LatencyRow, Summary};
 use crate::measure::tally::FateCounts;
-use crate::measure::thresholds::Unit;
 use crate::plan::Plan;
 use crate::report::RunFacts;
 use crate::scenario::Bound;
@@ -49,6 +48,15 @@ pub fn manifest(summary: &Summary, plan: &Plan, facts: &RunFacts) -> Vec<u8> {
             .iter()
             .map(|note| Note { name: note.name(), what: note.what(), advice: note.advice() })
             .collect(),
+        stopped: summary.stopped.as_ref().map(|stopped| Stopped {
+            by: if stopped.safety { "stop_on" } else { "threshold" },
+            rule: &stopped.rule,
+            at_s: stopped.at.as_secs_f64(),
+            over_s: stopped.over.as_secs_f64(),
+            // Over what a histogram holds: no number.
+            value: Some(stopped.value).filter(|value| value.is_finite()),
+            unit: stopped.unit.name(),
+        }),
         thresholds: thresholds(summary),
         tallies: tallies(summary),
     };
@@ -75,6 +83,7 @@ struct Manifest<'a> {
     targets: Vec<TargetFacts<'a>>,
     validity: Validity<'a>,
     notes: Vec<Note>,
+    stopped: Option<Stopped<'a>>,
     thresholds: Vec<Threshold<'a>>,
     tallies: Tallies<'a>,
 }
@@ -97,6 +106,7 @@ struct Resolved<'a> {
     messages: Option<u64>,
     each_once: bool,
     messages_per_session: Option<[u64; 2]>,
+    stop_on: Vec<String>,
     preflight: bool,
     step_timeout: String,
     step_timeouts: Vec<(&'a str, String)>,
@@ -164,6 +174,17 @@ struct Threshold<'a> {
     unit: &'static str,
     verdict: &'static str,
     reason: Option<&'static str>,
+}
+
+/// The rule that ended the run before its time.
+#[derive(Serialize)]
+struct Stopped<'a> {
+    by: &'static str,
+    rule: &'a str,
+    at_s: f64,
+    over_s: f64,
+    value: Option<f64>,
+    unit: &'static str,
 }
 
 /// Counts that no histogram holds.
@@ -300,6 +321,7 @@ fn resolved(plan: &Plan) -> Resolved<'_> {
         },
         each_once: load.bound == Some(Bound::EachOnce),
         messages_per_session: load.messages_per_session.as_ref().map(|m| [*m.start(), *m.end()]),
+        stop_on: plan.stop_rules().into_iter().map(|rule| rule.text).collect(),
         preflight: scenario.preflight,
         step_timeout: format_duration(scenario.timeouts.step),
         step_timeouts: scenario
@@ -358,7 +380,7 @@ fn thresholds(summary: &Summary) -> Vec<Threshold<'_>> {
         threshold: &row.threshold,
         value: row.value,
         limit: row.limit,
-        unit: if row.unit == Unit::Share { "share" } else { "us" },
+        unit: row.unit.name(),
         verdict: if row.passed { "pass" } else { "fail" },
         reason: row.reason,
     })

@@ -76,6 +76,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         timeouts: Timeouts { step: Timeouts::DEFAULT, by_step: Vec::new() },
         extensions: Extensions::default(),
         thresholds: Vec::new(),
+        stop_on: None,
         sink: Behavior::default(),
     };
     let target = Target {
