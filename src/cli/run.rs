@@ -212,6 +212,9 @@ impl Run {
         let UnderWay { folder, control, started, facts } = under_way;
         let (mut saved, mut stopped) = (started, false);
         for snapshot in snapshots {
+            if self.interrupts.heard().is_some() {
+                collector.load_ended();
+            }
             collector.add(snapshot);
             if let Some(rule) = collector.stopped().filter(|_| !stopped) {
                 stopped = true;

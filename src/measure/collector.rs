@@ -125,6 +125,11 @@ impl Collector {
         self.watch.stopped()
     }
 
+    /// The load was ended by something else than its rules: they are not looked at any more.
+    pub fn load_ended(&mut self) {
+        self.watch.end();
+    }
+
     /// Adds a snapshot. Their order does not matter.
     pub fn add(&mut self, snapshot: Snapshot) {
         self.watch.add(&self.layout, &snapshot);

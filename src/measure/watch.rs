@@ -31,6 +31,8 @@ pub struct Watch {
     latest: u64,
     /// Windows that end before this interval have been looked at.
     judged: u64,
+    /// The load was ended otherwise: what comes now says nothing of the server.
+    over: bool,
     stopped: Option<Stopped>,
 }
 
@@ -133,7 +135,7 @@ impl Watch {
                 found: Found::default(),
             });
         }
-        Self { asked: Asked::of(plan), rules, latest: 0, judged: 0, stopped: None }
+        Self { asked: Asked::of(plan), rules, latest: 0, judged: 0, over: false, stopped: None }
     }
 
     /// Adds what one worker did in one interval.
@@ -151,7 +153,7 @@ impl Watch {
         let known = if complete == u64::MAX { self.latest } else { complete };
         let known = known.max(self.latest.saturating_sub(BEHIND_MAX));
         // Interval by interval, so that the first rule that is met ends the run, and all are judged up to there.
-        while self.stopped.is_none() && self.judged < known {
+        while self.stopped.is_none() && !self.over && self.judged < known {
             self.judged += 1;
             for rule in &mut self.rules {
                 if let Some((end, amount)) = rule.window.next_due(self.judged) {
@@ -160,6 +162,11 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// The load was ended by something else: nothing more is judged.
+    pub(super) fn end(&mut self) {
+        self.over = true;
     }
 
     /// The rule that ended the run, if one did.

@@ -268,6 +268,21 @@ fn every_rule_is_judged_up_to_where_the_first_ends_the_run() {
 }
 
 #[test]
+fn a_load_that_the_user_ended_says_nothing_of_the_server() {
+    let mut bench = Bench::new(&[], vec![sustained("messages_per_s < 1", 2, true)]);
+    for second in 0..9 {
+        let count = u32::from(second < 5);
+        if second == 5 {
+            bench.collector.load_ended();
+        }
+        bench.second(second, |recorder| {
+            messages(recorder, u8::from(second > 0), Fate::Accepted, count);
+        });
+    }
+    assert_eq!(bench.stopped(), None);
+}
+
+#[test]
 fn a_window_does_not_reach_beyond_its_stage() {
     // After its end nothing is accepted any more, which says nothing of the server.
     let mut bench = Bench::new(&[], vec![sustained("messages_per_s < 1", 2, true)]);
