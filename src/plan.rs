@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use crate::message::render::RunIdentity;
 use crate::message::seed::{Purpose, choice, uniform};
+use crate::scenario::fault::Faults;
 use crate::scenario::load::Pacing;
 use crate::scenario::login::Login;
 use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
+use crate::scenario::threshold::{DEFAULT_STOP_RULES, StopRule, parse_stop_rule};
 use crate::scenario::{Bound, Load, Scenario, Warmup};
 use crate::schedule::{Stage, rebase};
 use crate::smtp::Protocol;
@@ -154,7 +156,7 @@ impl Plan {
         let sessions = usize::try_from(scenario.sessions_max()).unwrap_or(usize::MAX);
         let (loads, stages) = loads::resolve(&scenario);
         let length = stages.iter().filter_map(|stage| stage.end).max().unwrap_or_default();
-        Self {
+        let mut plan = Self {
             workers: cores.clamp(1, sessions.max(1)),
             interval: interval(length),
             stages,
@@ -162,6 +164,22 @@ impl Plan {
             targets: vec![target],
             identity,
             scenario,
+        };
+        plan.interval = plan.interval.min(plan.watch_interval());
+        plan
+    }
+
+    /// The rules of the safety stop: those that the user wrote; otherwise none where nothing leaves this machine, and
+    /// the default ones elsewhere.
+    #[must_use]
+    pub fn stop_rules(&self) -> Vec<StopRule> {
+        let default = DEFAULT_STOP_RULES.iter();
+        let default =
+            default.filter_map(|text| parse_stop_rule(text, None, &mut Faults::default()));
+        match &self.scenario.stop_on {
+            Some(rules) => rules.clone(),
+            None if self.stays_here() => Vec::new(),
+            None => default.collect(),
         }
     }
 
@@ -176,6 +194,16 @@ impl Plan {
         plan.scenario.loads = vec![Load { bound, ..Load::closed(1, None, 1) }];
         (plan.loads, plan.stages) = loads::resolve(&plan.scenario);
         plan
+    }
+
+    /// The longest interval in which the windows of rules slide by a tenth of their length at most.
+    #[must_use]
+    pub fn watch_interval(&self) -> Duration {
+        let thresholds = self.scenario.thresholds.iter();
+        let windows = thresholds.filter_map(|threshold| Some(threshold.sustained?.over));
+        let windows = windows.chain(self.stop_rules().into_iter().map(|rule| rule.over));
+        let tenth = windows.min().map_or(u64::MAX, |shortest| (shortest / 10).as_secs());
+        Duration::from_secs(tenth).max(INTERVAL_MIN)
     }
 
     /// What the target speaks.

@@ -23,6 +23,8 @@ pub enum Exit {
     Missed = 90,
     /// The run is invalid: the generator was the limit, a worker was lost, or the accounting did not close.
     Invalid = 92,
+    /// Safety stop: the target showed distress that the scenario agreed to respect.
+    Distress = 94,
     /// Interrupted by Ctrl-C: partial results, no verdict.
     Interrupted = 130,
     /// Ended by SIGTERM: partial results, no verdict.
@@ -31,12 +33,13 @@ pub enum Exit {
 
 impl Exit {
     /// What wins where several apply, strongest first.
-    const ORDER: [Self; 11] = [
+    const ORDER: [Self; 12] = [
         Self::Bug,
         Self::Results,
         Self::Guard,
         Self::Interrupted,
         Self::Terminated,
+        Self::Distress,
         Self::Invalid,
         Self::Unreachable,
         Self::Missed,
@@ -71,6 +74,7 @@ Exit codes:
    77  the safety guard refused the target
    90  a threshold missed (one with no samples counts as missed)
    92  run invalid: the generator was the limit, a worker was lost, or the accounting did not close
+   94  safety stop: the target showed distress that the scenario agreed to respect
   130  interrupted (143 by SIGTERM): partial results, no verdict";
 
 /// Why a command ends early: what is said on stderr, and the code.
@@ -116,6 +120,8 @@ mod tests {
         assert_eq!(Exit::Good.or(Exit::Missed), Exit::Missed);
         assert_eq!(Exit::Invalid.or(Exit::Missed), Exit::Invalid);
         assert_eq!(Exit::Invalid.or(Exit::Interrupted), Exit::Interrupted);
+        assert_eq!(Exit::Distress.or(Exit::Invalid), Exit::Distress);
+        assert_eq!(Exit::Distress.or(Exit::Interrupted), Exit::Interrupted);
         assert_eq!(Exit::Unreachable.or(Exit::Missed), Exit::Unreachable);
         assert_eq!(Exit::Bug.or(Exit::Interrupted), Exit::Bug);
     }

@@ -103,6 +103,12 @@ pub(super) struct LoadFlags {
     /// A rule that decides pass or fail, instead of the scenario's: 'eod.p99 < 500ms'
     #[arg(long = "threshold", value_name = "RULE")]
     thresholds: Vec<String>,
+    /// Distress of the target that stops the run, instead of the scenario's: '421 > 5% over 10s'
+    #[arg(long = "stop-on", value_name = "RULE", conflicts_with = "no_stop_on")]
+    stop_on: Vec<String>,
+    /// No distress of the target stops the run
+    #[arg(long, env = "SMTPBENCH_NO_STOP_ON", value_parser = FalseyValueParser::new())]
+    no_stop_on: bool,
     /// Fixes every random choice
     #[arg(long, value_name = "N", env = "SMTPBENCH_SEED")]
     seed: Option<u64>,
@@ -204,6 +210,8 @@ impl LoadFlags {
             helo: self.helo.clone(),
             pipelining: self.pipelining,
             thresholds: self.thresholds.clone(),
+            stop_on: self.stop_on.clone(),
+            no_stop_on: self.no_stop_on,
             no_preflight: self.no_preflight,
             tls: self.tls,
             ca: self.ca.clone(),

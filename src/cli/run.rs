@@ -23,6 +23,7 @@ use crate::measure::recorder::Snapshot;
 use crate::measure::steady::Steady;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
+use crate::measure::watch::Watch;
 use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::Plan;
@@ -151,12 +152,13 @@ struct Run {
     descriptors_short: Option<(u64, u64)>,
 }
 
-/// What is filled while a run goes on.
-struct Collection<'a> {
-    collector: &'a mut Collector,
+/// What collecting goes by.
+struct UnderWay<'a> {
     live: &'a mut Live,
     folder: &'a mut ResultFolder,
-    warmup_end: &'a mut Option<Duration>,
+    control: &'a Control,
+    started: Instant,
+    facts: &'a RunFacts,
 }
 
 /// What came of it.
@@ -180,20 +182,17 @@ impl Run {
         let mut facts = self.facts();
         let begun = folder.begin(facts.started);
         let started = clock::now();
+        let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers)
+            .watched_by(Watch::new(plan, &layout));
         let mut warmup_end = None;
-        let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers);
         let engine = Engine::start(plan, &layout, &control, started, &sender);
         // The channel ends with the last worker.
         drop(sender);
         let mut live = Live::new(plan, quiet);
         let unsaved = begun.err().or_else(|| {
-            let mut collection = Collection {
-                collector: &mut collector,
-                live: &mut live,
-                folder,
-                warmup_end: &mut warmup_end,
-            };
-            self.collect(&snapshots, &mut collection, &control, started, &facts)
+            let under_way =
+                UnderWay { live: &mut live, folder, control: &control, started, facts: &facts };
+            self.collect(&snapshots, &mut collector, under_way, &mut warmup_end)
         });
         if unsaved.is_some() {
             control.cut();
@@ -203,24 +202,33 @@ impl Run {
         live.finish();
         facts.ended = Some(clock::wall());
         let finished_at = clock::now().saturating_duration_since(started);
-        let end = self.end_of_run(&ending, started, finished_at, warmup_end);
+        let stopped = collector.stopped().is_some();
+        let end = self.end_of_run(&ending, started, finished_at, stopped, warmup_end);
         Measured { collector, end, facts, lost: ending.workers_lost, unsaved }
     }
 
-    /// Adds up snapshots until the last worker has gone; stops early where results cannot be saved.
+    /// Adds up snapshots until the last worker has gone; ends the load where a rule says so. Stops early where results
+    /// cannot be saved.
     fn collect(
         &self,
         snapshots: &Receiver<Snapshot>,
-        collection: &mut Collection<'_>,
-        control: &Control,
-        started: Instant,
-        facts: &RunFacts,
+        collector: &mut Collector,
+        under_way: UnderWay<'_>,
+        warmup_end: &mut Option<Duration>,
     ) -> Option<FolderError> {
-        let Collection { collector, live, folder, warmup_end } = collection;
-        let mut saved = started;
+        let UnderWay { live, folder, control, started, facts } = under_way;
+        let (mut saved, mut stopped) = (started, false);
         let mut steady = self.plan.warms_up_until_steady().then(Steady::default);
         for snapshot in snapshots {
+            if self.interrupts.heard().is_some() {
+                collector.load_ended();
+            }
             collector.add(snapshot);
+            if let Some(rule) = collector.stopped().filter(|_| !stopped) {
+                stopped = true;
+                control.drain();
+                say(&format!("stopped: {rule}"));
+            }
             let now = clock::now();
             let elapsed = now.saturating_duration_since(started);
             live.update(elapsed, &collector.progress());
@@ -228,7 +236,7 @@ impl Run {
                 steady = None;
                 let end = elapsed + WARMUP_NOTICE;
                 if end < STEADY_MAX {
-                    **warmup_end = Some(end);
+                    *warmup_end = Some(end);
                     control.end_warmup(end);
                 }
             }
@@ -236,7 +244,7 @@ impl Run {
             let mut result = folder.log(collector.layout(), &completed);
             if now.saturating_duration_since(saved) >= SAVE_EVERY {
                 saved = now;
-                let running = EndOfRun { warmup_end: **warmup_end, ..EndOfRun::running(elapsed) };
+                let running = EndOfRun { warmup_end: *warmup_end, ..EndOfRun::running(elapsed) };
                 let summary = collector.summary(&self.plan, &running);
                 result = result.and_then(|()| folder.save(&summary, &self.plan, facts));
             }
@@ -247,11 +255,13 @@ impl Run {
         None
     }
 
+    /// `stopped`: a rule ended the run.
     fn end_of_run(
         &self,
         ending: &Ending,
         started: Instant,
         finished_at: Duration,
+        stopped: bool,
         warmup_end: Option<Duration>,
     ) -> EndOfRun {
         let plan = &self.plan;
@@ -265,7 +275,7 @@ impl Run {
         // A run that its work ended is as long as that took.
         let by_work = ending.last_ended.map_or(finished_at, since_start);
         let window_end = match (planned_end, ending.drained_since) {
-            (_, Some(drained)) if interrupted => since_start(drained),
+            (_, Some(drained)) if interrupted || stopped => since_start(drained),
             (Some(end), _) if all_sent => by_work.min(end),
             (Some(end), _) => end,
             (None, _) => by_work,
@@ -318,6 +328,9 @@ impl Run {
         let mut exit = Exit::Good;
         if let Some(heard) = self.interrupts.heard() {
             return exit.or(heard);
+        }
+        if summary.stopped.as_ref().is_some_and(|stopped| stopped.safety) {
+            exit = exit.or(Exit::Distress);
         }
         if summary.validity.verdict != Verdict::Valid {
             exit = exit.or(Exit::Invalid);

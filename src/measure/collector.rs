@@ -15,6 +15,7 @@ use crate::measure::tables;
 use crate::measure::tally::{FailureTally, FateCounts, MessageTally, ReplyTally, StageTally};
 use crate::measure::tls::TlsTally;
 use crate::measure::validity::EndOfRun;
+use crate::measure::watch::{Stopped, Watch};
 use crate::plan::Plan;
 use crate::scenario::step::StepId;
 use crate::smtp::reply::Severity;
@@ -38,6 +39,7 @@ pub struct Collector {
     /// By index of stage and address.
     pub(super) addresses: Vec<AddressTally>,
     pub(super) rows: IntervalRows,
+    pub(super) watch: Watch,
     /// Of each worker: it has nothing more to say of intervals below this.
     until: Vec<u64>,
     /// By first interval; they do not overlap.
@@ -112,6 +114,7 @@ impl Collector {
             tls: TlsTally::default(),
             addresses: vec![AddressTally::default(); layout.address_count()],
             rows: IntervalRows::new(),
+            watch: Watch::default(),
             until: vec![0; workers],
             spans: BTreeMap::new(),
             logged: 0,
@@ -119,8 +122,26 @@ impl Collector {
         }
     }
 
+    /// Has the rules of `watch` looked at as snapshots come.
+    #[must_use]
+    pub fn watched_by(self, watch: Watch) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// The rule that ended the run, if one did: then nothing more is to be started.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&Stopped> {
+        self.watch.stopped()
+    }
+
+    /// The load was ended by something else than its rules: they are not looked at any more.
+    pub fn load_ended(&mut self) {
+        self.watch.end();
+    }
+
     /// Adds a snapshot. Their order does not matter.
     pub fn add(&mut self, snapshot: Snapshot) {
+        self.watch.add(&self.layout, &snapshot);
         self.add_intervals(&snapshot);
         if let Some(until) = self.until.get_mut(snapshot.worker) {
             *until = snapshot.until.max(*until);
@@ -147,6 +168,7 @@ impl Collector {
         if !snapshot.series.is_empty() {
             self.add_span(snapshot.interval, snapshot.series);
         }
+        self.watch.judge(self.complete(), self.interval);
     }
 
     /// Takes what the histogram log can have now: the spans that no worker will add to.

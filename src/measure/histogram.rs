@@ -191,6 +191,13 @@ impl Sparse {
         self.values = sum;
     }
 
+    /// All samples, overflow too.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        let counts = self.values.iter().map(|(_, count)| *count);
+        counts.fold(self.overflow, u64::saturating_add)
+    }
+
     /// The same as a histogram.
     #[must_use]
     pub fn to_histogram(&self) -> Histogram {

@@ -7,7 +7,9 @@
 pub mod accounting;
 pub mod addresses;
 pub mod collector;
+mod evidence;
 pub mod extensions;
+mod gauge;
 pub mod histogram;
 mod intervals;
 pub mod layout;
@@ -25,3 +27,5 @@ mod tests;
 pub mod thresholds;
 pub mod tls;
 pub mod validity;
+pub mod watch;
+mod window;

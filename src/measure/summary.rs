@@ -11,6 +11,7 @@ use crate::measure::tally::{ArrivalTally, FateCounts};
 use crate::measure::thresholds::ThresholdRow;
 use crate::measure::tls::TlsTally;
 use crate::measure::validity::Validity;
+use crate::measure::watch::Stopped;
 use crate::stats::quantile::Quantile;
 use crate::stats::share::Share;
 
@@ -55,6 +56,8 @@ pub struct Summary {
     pub intervals: Vec<IntervalRow>,
     /// The thresholds, judged.
     pub thresholds: Vec<ThresholdRow>,
+    /// The rule that ended the run before its time, if one did.
+    pub stopped: Option<Stopped>,
     /// Whether the books close.
     pub accounting: Accounting,
     /// What the result is worth.

@@ -13,7 +13,7 @@ use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::summary::{
     FailureRow, Figures, LatencyRow, ReplyRow, StageRow, StepRow, Summary, TotalRow,
 };
-use crate::measure::thresholds::{self, ThresholdRow};
+use crate::measure::thresholds::{self, Evidence, covered};
 use crate::measure::validity::{self, EndOfRun};
 use crate::plan::Plan;
 use crate::scenario::step::StepId;
@@ -29,18 +29,16 @@ use notes::notes;
 pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Summary {
     let judged = plan.judged_stages();
     let stages = plan.timeline(end.warmup_end);
-    let window = window(judged.iter().map(|index| &stages[usize::from(*index)]), end);
+    let window = covered(&judged, &stages, end.window_end);
     let messages = collector.stage_messages(&judged);
     let eod = collector.judged_samples(&judged, StepId::EOD, Clock::Service);
-    let thresholds: Vec<ThresholdRow> = plan
-        .scenario
-        .thresholds
-        .iter()
-        .map(|threshold| {
-            let samples = |step| collector.judged_samples(&judged, step, Clock::Service);
-            thresholds::judge(threshold, &messages, samples)
-        })
-        .collect();
+    let thresholds = thresholds::judge(&Evidence {
+        collector,
+        plan,
+        stages: &stages,
+        judged: &judged,
+        window_end: end.window_end,
+    });
     let accounting = books(collector, &judged, end);
     let in_judged = |failure| {
         let here = collector.failures.iter();
@@ -84,23 +82,9 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
         arrivals: plan.is_open().then_some(tally.arrivals),
         validity: validity::judge(plan, end, &accounting, &tally.arrivals, in_judged),
         thresholds,
+        stopped: collector.stopped().cloned(),
         accounting,
     }
-}
-
-/// The time that some stages cover, of several loads also side by side.
-fn window<'a>(stages: impl Iterator<Item = &'a Stage>, end: &EndOfRun) -> Duration {
-    let mut spans: Vec<(Duration, Duration)> = stages
-        .map(|stage| (stage.start, stage.end.unwrap_or(end.window_end).min(end.window_end)))
-        .filter(|(start, end)| start < end)
-        .collect();
-    spans.sort_unstable();
-    let (mut covered, mut until) = (Duration::ZERO, Duration::ZERO);
-    for (start, end) in spans {
-        covered += end.saturating_sub(start.max(until));
-        until = until.max(end);
-    }
-    covered
 }
 
 /// A row for each stage of an open load.
@@ -116,7 +100,7 @@ fn stage_rows(
             continue;
         }
         let tally = collector.stage_tally(&[index]);
-        let window = window(std::iter::once(stage), end);
+        let window = covered(&[index], stages, end.window_end);
         let samples = |step, clock| collector.judged_samples(&[index], step, clock);
         let response = samples(StepId::TRANSACTION, Clock::Response);
         rows.push(StageRow {

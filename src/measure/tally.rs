@@ -248,6 +248,11 @@ impl ReplyTally {
         kinds
     }
 
+    /// Kinds with their counts, in no order.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = (&ReplyKind, u64)> {
+        self.0.iter().map(|(kind, count, _)| (kind, *count))
+    }
+
     /// Replies of one severity.
     #[must_use]
     pub fn of_severity(&self, severity: Severity) -> u64 {

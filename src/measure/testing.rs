@@ -60,6 +60,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             timeouts: Timeouts::default(),
             extensions: Extensions::default(),
             thresholds,
+            stop_on: None,
             sink: Behavior::default(),
         },
         targets: vec![Target {

@@ -53,15 +53,11 @@ pub(super) fn resolve(scenario: &Scenario) -> (Vec<LoadPlan>, Vec<Stage>) {
 }
 
 fn stages_of(load: &Load, index: u8) -> Vec<Stage> {
-    let name = |stage: &str| match &load.name {
-        Some(load) => format!("{load}.{stage}"),
-        None => stage.to_owned(),
-    };
     let mut stages = Vec::new();
     let mut start = load.start;
     let mut push = |stage: &str, length: Option<Duration>, judged: bool, ramp: bool| {
         let end = length.map(|length| start + length);
-        stages.push(Stage { name: name(stage), load: index, start, end, judged, ramp });
+        stages.push(Stage { name: load.stage_name(stage), load: index, start, end, judged, ramp });
         start = end.unwrap_or(start);
     };
     let warmup = match load.warmup {

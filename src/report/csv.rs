@@ -320,7 +320,7 @@ fn addresses(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
 fn thresholds(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
     summary.thresholds.iter().map(|row| {
         let in_unit = |value: f64| match row.unit {
-            Unit::Share => number(value),
+            Unit::Share | Unit::PerSecond | Unit::PerHour => number(value),
             Unit::Microseconds => format!("{value:.0}"),
         };
         vec![

@@ -11,7 +11,6 @@ use crate::measure::addresses::AddressRow;
 use crate::measure::outcome::Fate;
 use crate::measure::summary::{LatencyRow, Summary};
 use crate::measure::tally::FateCounts;
-use crate::measure::thresholds::Unit;
 use crate::plan::Plan;
 use crate::report::RunFacts;
 use crate::smtp::text::printable;
@@ -48,6 +47,15 @@ pub fn manifest(summary: &Summary, plan: &Plan, facts: &RunFacts) -> Vec<u8> {
             .iter()
             .map(|note| Note { name: note.name(), what: note.what(), advice: note.advice() })
             .collect(),
+        stopped: summary.stopped.as_ref().map(|stopped| Stopped {
+            by: if stopped.safety { "stop_on" } else { "threshold" },
+            rule: &stopped.rule,
+            at_s: stopped.at.as_secs_f64(),
+            over_s: stopped.over.as_secs_f64(),
+            // Over what a histogram holds: no number.
+            value: Some(stopped.value).filter(|value| value.is_finite()),
+            unit: stopped.unit.name(),
+        }),
         thresholds: thresholds(summary),
         tallies: tallies(summary),
     };
@@ -74,6 +82,7 @@ struct Manifest<'a> {
     targets: Vec<TargetFacts<'a>>,
     validity: Validity<'a>,
     notes: Vec<Note>,
+    stopped: Option<Stopped<'a>>,
     thresholds: Vec<Threshold<'a>>,
     tallies: Tallies<'a>,
 }
@@ -90,6 +99,7 @@ struct ScenarioText<'a> {
 struct Resolved<'a> {
     workers: usize,
     loads: Vec<load::LoadFacts<'a>>,
+    stop_on: Vec<String>,
     preflight: bool,
     step_timeout: String,
     step_timeouts: Vec<(&'a str, String)>,
@@ -157,6 +167,17 @@ struct Threshold<'a> {
     unit: &'static str,
     verdict: &'static str,
     reason: Option<&'static str>,
+}
+
+/// The rule that ended the run before its time.
+#[derive(Serialize)]
+struct Stopped<'a> {
+    by: &'static str,
+    rule: &'a str,
+    at_s: f64,
+    over_s: f64,
+    value: Option<f64>,
+    unit: &'static str,
 }
 
 /// Counts that no histogram holds.
@@ -285,6 +306,7 @@ fn resolved(plan: &Plan) -> Resolved<'_> {
     Resolved {
         workers: plan.workers,
         loads: load::facts(plan),
+        stop_on: plan.stop_rules().into_iter().map(|rule| rule.text).collect(),
         preflight: scenario.preflight,
         step_timeout: format_duration(scenario.timeouts.step),
         step_timeouts: scenario
@@ -343,7 +365,7 @@ fn thresholds(summary: &Summary) -> Vec<Threshold<'_>> {
         threshold: &row.threshold,
         value: row.value,
         limit: row.limit,
-        unit: if row.unit == Unit::Share { "share" } else { "us" },
+        unit: row.unit.name(),
         verdict: if row.passed { "pass" } else { "fail" },
         reason: row.reason,
     })

@@ -22,7 +22,9 @@ use crate::measure::testing::{place, plan, recorders};
 use crate::measure::validity::EndOfRun;
 use crate::plan::{Address, Destination, Plan};
 use crate::scenario::step::StepId;
-use crate::scenario::threshold::{Comparison, MessageShare, Metric, Statistic, Threshold};
+use crate::scenario::threshold::{
+    Comparison, MessageShare, Metric, Narrowing, Statistic, Threshold,
+};
 use crate::smtp::reply::{EnhancedCode, ReplyCode};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,11 +54,18 @@ fn known_plan() -> Plan {
     let rule = |text: &str, metric, comparison, limit| Threshold {
         text: text.to_owned(),
         metric,
+        narrowing: Narrowing::default(),
         comparison,
         limit,
+        sustained: None,
     };
-    let p99 = Metric::Step { step: StepId::EOD, statistic: Statistic::Percentile(99_000) };
-    let p999 = Metric::Step { step: StepId::EOD, statistic: Statistic::Percentile(99_900) };
+    let eod = |percentile| Metric::Step {
+        step: StepId::EOD,
+        clock: None,
+        outcome: None,
+        statistic: Statistic::Percentile(percentile),
+    };
+    let (p99, p999) = (eod(99_000), eod(99_900));
     plan(
         &["submit"],
         vec![

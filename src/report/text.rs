@@ -151,6 +151,9 @@ fn verdict(text: &mut Text, summary: &Summary) {
     for reason in &validity.reasons {
         text.line("", reason);
     }
+    if let Some(stopped) = &summary.stopped {
+        text.line("stopped", &stopped.to_string());
+    }
     for (index, row) in summary.thresholds.iter().enumerate() {
         let label = if index == 0 { "thresholds" } else { "" };
         let (paint, word) = if row.passed { (Paint::Good, "pass") } else { (Paint::Bad, "FAIL") };
@@ -166,6 +169,8 @@ fn threshold_value(row: &ThresholdRow) -> String {
         (None, None, _) => return "-".to_owned(),
         (Some(value), None, Unit::Share) => percent(value),
         (Some(value), None, Unit::Microseconds) => micros(value),
+        (Some(value), None, Unit::PerSecond) => format!("{} a second", decimal(value)),
+        (Some(value), None, Unit::PerHour) => format!("{} an hour", decimal(value)),
     };
     match row.estimate_of {
         Some((_, samples)) => format!("{value} (estimate, {})", plural(samples, "sample")),

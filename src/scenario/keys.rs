@@ -69,6 +69,8 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
     /// A list of texts.
     Texts,
+    /// A list of texts and of such tables.
+    Rules(&'static TableKeys),
     /// A table.
     Table(&'static TableKeys),
     /// A list of tables.
@@ -116,7 +118,9 @@ impl Kind {
     /// The table that this kind holds.
     pub(super) fn table(&self) -> Option<&'static TableKeys> {
         match self {
-            Self::Table(keys) | Self::Tables(keys) | Self::Named(keys) => Some(keys),
+            Self::Table(keys) | Self::Tables(keys) | Self::Named(keys) | Self::Rules(keys) => {
+                Some(keys)
+            }
             Self::Either(kinds) => kinds.iter().find_map(Self::table),
             _ => None,
         }
@@ -138,6 +142,7 @@ impl Kind {
             Self::Rate => "\"500 messages/s\"",
             Self::Choice(words) => words[0],
             Self::Texts => "[\"first\", \"second\"]",
+            Self::Rules(_) => "[\"accepted > 99%\"]",
             Self::Table(_) => "{ … }",
             Self::Tables(_) => "[{ … }]",
             Self::Named(_) => "{ name = { … } }",
@@ -185,7 +190,7 @@ pub(super) static TOP: TableKeys = table(
             Kind::Name,
             "Name of the scenario in result files; the name of the file without it.",
         ),
-        key("thresholds", Kind::Texts, "Rules that decide pass or fail; [] for none.")
+        key("thresholds", Kind::Rules(&SUSTAINED), "Rules that decide pass or fail; [] for none.")
             .or("[\"accepted > 99%\", \"in_doubt < 0.1%\"]"),
         key("preflight", Kind::Bool, "One uncounted session before the load.").or("true"),
         key("seed", Kind::Count { min: 0, max: u64::MAX }, "Fixes every random choice."),
@@ -206,6 +211,17 @@ pub(super) static TOP: TableKeys = table(
         key("extensions", Kind::Table(&EXTENSIONS), "Service extensions, used where offered."),
         key("timeouts", Kind::Table(&TIMEOUTS), "How long each step may take."),
         key("sink", Kind::Table(&SINK), "Behaviour of the built-in server (embedded:)."),
+    ],
+);
+
+static SUSTAINED: TableKeys = table(
+    "`thresholds`",
+    "A threshold that says what is bad, and for how long.",
+    &[
+        key("if", Kind::Text, "A rule, like eod.p99 > 2s.").required(),
+        key("for", Kind::Duration, "Missed where it holds over a window of that length.")
+            .required(),
+        key("abort", Kind::Bool, "Whether the run ends then.").or("false"),
     ],
 );
 

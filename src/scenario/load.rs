@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::message::trace::Trace;
 use crate::schedule::arrivals::{Pattern, RateSpan};
+use crate::schedule::{MAIN, WARMUP};
 pub use crate::units::ArrivalUnit;
 
 /// One of the loads that run side by side.
@@ -193,6 +194,28 @@ impl Load {
     pub fn of_scripts(mut self, scripts: usize) -> Self {
         self.scripts = (0..=u16::MAX).take(scripts).collect();
         self
+    }
+
+    /// The name in result files of one of its stages.
+    #[must_use]
+    pub fn stage_name(&self, stage: &str) -> String {
+        match &self.name {
+            Some(load) => format!("{load}.{stage}"),
+            None => stage.to_owned(),
+        }
+    }
+
+    /// The names of its stages, in order.
+    #[must_use]
+    pub fn stage_names(&self) -> Vec<String> {
+        let warmup = (self.warmup != Warmup::For(Duration::ZERO)).then_some(WARMUP);
+        let judged = match &self.drive {
+            Drive::Open(Open { source: ArrivalSource::Rate { stages, .. }, .. }) => {
+                stages.iter().map(|stage| stage.name.as_str()).collect()
+            }
+            _ => vec![MAIN],
+        };
+        warmup.into_iter().chain(judged).map(|stage| self.stage_name(stage)).collect()
     }
 
     /// Most sessions that it has open at once.

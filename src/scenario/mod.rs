@@ -48,7 +48,7 @@ use script::{Op, Script};
 use security::TlsUse;
 use step::{StepId, StepNames};
 pub use targets::{TargetChoice, TargetSpec};
-use threshold::Threshold;
+use threshold::{StopRule, Threshold};
 use via::{Carrier, ClientAddress, Via};
 
 /// Most sessions that may be open at once.
@@ -148,6 +148,8 @@ pub struct Scenario {
     pub extensions: Extensions,
     /// What decides pass or fail.
     pub thresholds: Vec<Threshold>,
+    /// `[load] stop_on`: what stops the run; `None` where nobody said, which leaves it to where the mail goes.
+    pub stop_on: Option<Vec<StopRule>>,
     /// `[sink]`: behaviour of `embedded:`.
     pub sink: Behavior,
 }
@@ -200,6 +202,10 @@ impl Scenario {
                 remarks.push(format!("the warm-up of {warmup} is longer than the run of {length}"));
             }
         }
+        let targets: Vec<_> = self.targets.iter().map(|target| target.name.as_str()).collect();
+        let open = self.loads.iter().any(|load| load.open().is_some());
+        let of_rule = |rule: &Threshold| rule.remark(open, &targets);
+        remarks.extend(self.thresholds.iter().filter_map(of_rule));
         if let Some(Via { carrier: Carrier::Proxy(_), address: ClientAddress::Unknown, .. }) =
             self.via
         {
@@ -332,6 +338,10 @@ pub struct Overrides {
     pub pipelining: bool,
     /// `--threshold`: these instead of the file's, where there are any.
     pub thresholds: Vec<String>,
+    /// `--stop-on`: these instead of the file's, where there are any.
+    pub stop_on: Vec<String>,
+    /// `--no-stop-on`: none.
+    pub no_stop_on: bool,
     /// `--no-preflight`.
     pub no_preflight: bool,
     /// `--tls`.

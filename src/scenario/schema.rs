@@ -86,6 +86,10 @@ fn of_kind(kind: &Kind) -> Value {
             json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": VARIABLE }] })
         }
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Rules(keys) => json!({
+            "type": "array",
+            "items": { "anyOf": [{ "type": "string" }, table(keys)] },
+        }),
         Kind::Table(keys) => table(keys),
         Kind::Tables(keys) => json!({ "type": "array", "minItems": 1, "items": table(keys) }),
         Kind::Named(keys) => json!({ "type": "object", "additionalProperties": table(keys) }),

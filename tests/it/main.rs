@@ -15,6 +15,7 @@ mod hostile;
 mod liars;
 mod mx;
 mod targets;
+mod thresholds;
 mod tidy;
 mod tls;
 mod via;

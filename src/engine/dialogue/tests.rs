@@ -71,6 +71,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         timeouts: Timeouts::default(),
         extensions: Extensions::default(),
         thresholds: Vec::new(),
+        stop_on: None,
         sink: Behavior::default(),
     };
     let target = Target {

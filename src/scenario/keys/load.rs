@@ -43,6 +43,11 @@ macro_rules! load_keys {
                 "Ends the load when so many were sent; each-once: every file of the folder once.",
             ),
             key(
+                "stop_on",
+                Kind::Texts,
+                "Distress that stops the run: 421 > 5% over 10s; [] for none. Off on this machine unless written.",
+            ),
+            key(
                 "messages_per_session",
                 Kind::CountRange { min: 1, max: MESSAGES_MAX },
                 "Transactions of one session, a number or a..b; without it 1 where sessions arrive, else no limit.",

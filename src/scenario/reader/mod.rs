@@ -19,6 +19,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod text;
+mod thresholds;
 mod timeouts;
 mod values;
 mod via;
@@ -40,7 +41,6 @@ use super::security::TlsUse;
 use super::source::{SOURCES_MAX, parse_source};
 use super::step::StepNames;
 use super::template::{TemplateUse, parse_template};
-use super::threshold::{DEFAULT_THRESHOLDS, Threshold, parse_threshold};
 use super::via::Via;
 use super::{FaultReport, Load, Overrides, SCENARIO_BYTES_MAX, Scenario, Source, Table};
 use crate::message::Mail;
@@ -157,9 +157,10 @@ impl Reader<'_> {
         let senders = self.senders(top, overrides);
         let recipients = self.recipients(top, overrides);
         let timeouts = self.timeouts(top);
-        let thresholds = self.thresholds(top, overrides);
         let sink = self.sink(top);
         let loads = self.loads(top, overrides, form, scripts.as_deref());
+        let thresholds = self.thresholds(top, overrides, scripts.as_deref(), loads.as_deref());
+        let stop_on = self.stop_on(top, overrides);
         if let (Some(loads), Some(tables)) = (&loads, &tables) {
             self.check_leases(tables, loads);
         }
@@ -202,6 +203,7 @@ impl Reader<'_> {
             extensions: Extensions { beyond_ascii, ..extensions },
             timeouts: timeouts?,
             thresholds: thresholds?,
+            stop_on: stop_on?,
             sink: sink?,
         })
     }
@@ -292,33 +294,6 @@ impl Reader<'_> {
             return None;
         }
         Some(template)
-    }
-
-    fn thresholds(&mut self, top: &Section<'_>, overrides: &Overrides) -> Option<Vec<Threshold>> {
-        let texts = match top.field("thresholds") {
-            None => DEFAULT_THRESHOLDS.iter().map(|text| Text::flag("", text)).collect(),
-            Some(field) => self.texts(&field)?,
-        };
-        let file = self.parse_thresholds(&texts);
-        if overrides.thresholds.is_empty() {
-            return file;
-        }
-        let flags = overrides.thresholds.iter().map(|text| Text::flag("--threshold", text));
-        let flags = self.parse_thresholds(&flags.collect::<Vec<_>>());
-        file.and(flags)
-    }
-
-    fn parse_thresholds(&mut self, texts: &[Text]) -> Option<Vec<Threshold>> {
-        let mut thresholds = Vec::new();
-        for text in texts {
-            let mut found = Faults::default();
-            if let Some(threshold) = parse_threshold(&text.value, Some(0), &self.steps, &mut found)
-            {
-                thresholds.push(Threshold { text: text.shown.clone(), ..threshold });
-            }
-            text.adopt(&found, &mut self.faults);
-        }
-        (thresholds.len() == texts.len()).then_some(thresholds)
     }
 
     /// The template that `text` is, in the words of `usage`.

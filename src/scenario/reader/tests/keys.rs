@@ -11,7 +11,7 @@ use crate::scenario::keys::TOP;
 const EVERY_KEY: &[&str] = &[
     r#"
 name = "every"
-thresholds = ["accepted > 99%"]
+thresholds = ["accepted > 99%", { if = "eod.p99 > 2s", for = "10s", abort = true }]
 preflight = false
 seed = 7
 client = { name = "bench.example.com", source = ["127.0.0.2-127.0.0.9"], via = "xclient", address = "192.0.2.1-192.0.2.9", port = 7, hostname = "a.test", helo = "a", proto = "SMTP", login = "a" }
@@ -36,6 +36,7 @@ sessions = 2
 for = "10s"
 warmup = "1s"
 drain = "30s"
+stop_on = ["421 > 5% over 10s"]
 messages = 1000
 messages_per_session = "1..10"
 [[scripts]]
@@ -237,11 +238,10 @@ fn a_top_level_key_that_a_table_swallowed() {
 #[test]
 fn keys_of_later_issues_are_unknown() {
     check_part(
-        "stop_on = []\n[target]\nurl = \"embedded:\"\nmax_rate = \"14 messages/s\"\n[retry]\n",
+        "[target]\nurl = \"embedded:\"\nmax_rate = \"14 messages/s\"\n[retry]\n",
         &[
-            "4:1: unknown key `stop_on` in [load]",
-            "7:1: unknown key `max_rate` in [target]",
-            "8:2: unknown key `retry` in the top level",
+            "6:1: unknown key `max_rate` in [target]",
+            "7:2: unknown key `retry` in the top level",
         ],
     );
 }

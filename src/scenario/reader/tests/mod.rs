@@ -7,6 +7,7 @@ mod load;
 mod login;
 mod parts;
 mod places;
+mod rules;
 mod targets;
 mod trace;
 mod variables;

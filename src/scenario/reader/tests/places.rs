@@ -141,10 +141,11 @@ fn faults_are_bounded() {
 
 #[test]
 fn a_fault_in_an_endless_line_is_shown_without_it() {
-    let items =
-        |count: usize| format!("thresholds = [{}]\n{LOAD}", "\"nope > 1%\", ".repeat(count));
+    let items = |count: usize| {
+        format!("client = {{ source = [{}] }}\n{LOAD}", "\"nowhere\", ".repeat(count))
+    };
     assert!(rendered(&items(10)).contains("^^^^"));
     let shown = rendered(&items(100_000));
-    assert!(shown.contains("--> the scenario:1:16\n"), "{}", &shown[..200]);
+    assert!(shown.contains("--> the scenario:1:22\n"), "{}", &shown[..200]);
     assert!(shown.len() < 20_000, "{}", shown.len());
 }
