@@ -14,7 +14,7 @@ use crate::measure::outcome::{Clock, Failure, Fate, Fault, Outcome};
 use crate::measure::tally::{
     FailureTally, MessageTally, RecipientFates, ReplyKind, ReplyTally, Sample, StageTally,
 };
-use crate::measure::tls::{TlsFacts, TlsTally};
+use crate::measure::tls::{TlsFacts, TlsTally, Unsecured};
 use crate::smtp::reply::Reply;
 
 /// Takes the samples of one worker.
@@ -212,9 +212,9 @@ impl Recorder {
         }
     }
 
-    /// A session that could have gone over to TLS goes on in clear text.
-    pub fn stayed_clear(&mut self) {
-        self.tls.clear += 1;
+    /// A session that was opened, where the scenario asks for TLS, has ended without.
+    pub fn unsecured(&mut self, how: Unsecured) {
+        self.tls.count_unsecured(how);
     }
 
     /// A session went over to TLS.

@@ -22,6 +22,8 @@ pub(super) struct Message {
     pub(super) taken: u32,
     /// Recipients that the replies to the mail data have spoken of (LMTP).
     pub(super) answered: u32,
+    /// Replies to the end of mail data that may come, and need not (LMTP).
+    pub(super) spare: u32,
     /// Recipients that have a fate already.
     pub(super) fates: RecipientFates,
     /// What refused all of it: MAIL's reply.
@@ -82,6 +84,7 @@ impl Message {
             recipient: 0,
             taken: 0,
             answered: 0,
+            spare: 0,
             fates: RecipientFates::default(),
             mail_refused: None,
             refused: false,

@@ -13,6 +13,7 @@ mod parameters;
 mod replies;
 mod security;
 mod steps;
+mod todo;
 mod turns;
 mod values;
 mod via;
@@ -36,6 +37,7 @@ use address::Attempt;
 use auth::Exchange;
 use message::Message;
 use security::SessionSecurity;
+use todo::{Debt, Role, Todo};
 use turns::Turns;
 pub use via::Ends;
 
@@ -55,81 +57,6 @@ pub enum Action {
         /// With a TCP reset.
         reset: bool,
     },
-}
-
-/// What a reply is owed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Debt {
-    step: StepId,
-    role: Role,
-    /// Index of the operation.
-    op: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Greeting,
-    Ehlo,
-    Helo,
-    /// XCLIENT of our own accord.
-    Xclient,
-    /// HELO after a refused EHLO.
-    Fallback,
-    StartTls,
-    /// The TLS handshake, which no reply settles.
-    Handshake,
-    /// AUTH, and every response after it.
-    Auth,
-    /// `*` instead of a response.
-    AuthCancel,
-    Mail,
-    Rcpt,
-    /// DATA itself.
-    Data,
-    /// A BDAT chunk but the last.
-    Chunk,
-    /// The end of mail data.
-    Eod,
-    /// The dot after a 354 that nobody could use.
-    LoneDot,
-    /// RSET or QUIT of our own accord.
-    OwnRset,
-    Quit,
-    OwnQuit,
-    Other,
-}
-
-/// What comes next once nothing is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Todo {
-    /// The operation at `at`.
-    Op,
-    /// The PROXY header, before the greeting.
-    Header,
-    /// XCLIENT, since EHLO offers it; `hello` is the operation of that EHLO.
-    Xclient { hello: usize },
-    /// EHLO again, since XCLIENT began the session anew.
-    Hello { op: usize },
-    /// HELO, since EHLO was refused.
-    Fallback,
-    /// STARTTLS, since the EHLO at `op` offers it.
-    StartTls { op: usize },
-    /// The TLS handshake; after it the EHLO at `again`, where there is one.
-    Handshake { again: Option<usize> },
-    /// The response to a challenge.
-    Respond { op: usize },
-    /// `*`: the login that AUTH began cannot go on.
-    CancelLogin { op: usize },
-    /// The mail data, since DATA got its 354.
-    Upload { op: usize },
-    /// An empty message: DATA got a 354 and nobody is left to send to.
-    LoneDot { op: usize },
-    /// RSET, then the end of the transaction.
-    Rset,
-    /// The end of the transaction.
-    EndTransaction,
-    /// QUIT, whatever the script says.
-    Quit,
 }
 
 /// One session.
@@ -177,6 +104,8 @@ pub struct Dialogue {
     failure: Option<Failure>,
     pauses: u64,
     exchange: Option<Box<Exchange>>,
+    /// When the last login began.
+    login_began: Instant,
     /// What the logins so far may not have shown, whoever repeats it.
     hidden: Hidden,
     logged_in: bool,
@@ -251,6 +180,7 @@ impl Dialogue {
             failure: None,
             pauses: 0,
             exchange: None,
+            login_began: now,
             hidden: Hidden::default(),
             logged_in: false,
             login_failed: false,
@@ -569,8 +499,8 @@ impl Dialogue {
     fn close(&mut self, desk: &mut Desk, action: Action) {
         if self.connected {
             desk.recorder.session_closed(self.stage);
-            if self.security.stayed_clear() {
-                desk.recorder.stayed_clear();
+            if let Some(how) = self.security.unsecured() {
+                desk.recorder.unsecured(how);
             }
         }
         self.closing = Some(action);
