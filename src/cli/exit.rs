@@ -21,7 +21,7 @@ pub enum Exit {
     Guard = 77,
     /// A threshold was missed.
     Missed = 90,
-    /// The run is invalid: the generator was the limit, a worker was lost, or the accounting did not close.
+    /// The run is invalid: the generator was the limit, a worker was lost, the accounting did not close, or it gave up.
     Invalid = 92,
     /// Interrupted by Ctrl-C: partial results, no verdict.
     Interrupted = 130,
@@ -70,7 +70,8 @@ Exit codes:
    73  results cannot be written
    77  the safety guard refused the target
    90  a threshold missed (one with no samples counts as missed)
-   92  run invalid: the generator was the limit, a worker was lost, or the accounting did not close
+   92  run invalid: the generator was the limit, a worker was lost, the accounting did not close,
+       or a run without --for gave up, since messages could not be sent any more
   130  interrupted (143 by SIGTERM): partial results, no verdict";
 
 /// Why a command ends early: what is said on stderr, and the code.

@@ -17,9 +17,10 @@ use crate::clock::{self, Duration, Instant};
 use crate::engine::worker::Control;
 use crate::engine::{Ending, Engine};
 use crate::live::Live;
-use crate::measure::collector::Collector;
+use crate::measure::collector::{Collector, Progress};
 use crate::measure::layout::Layout;
 use crate::measure::recorder::Snapshot;
+use crate::measure::stall::Stall;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
 use crate::message::{Content, Mark};
@@ -147,6 +148,28 @@ struct Run {
     descriptors_short: Option<(u64, u64)>,
 }
 
+/// Where a run is on its way.
+struct Course<'r> {
+    started: Instant,
+    control: &'r Control,
+    stall: Stall,
+    /// For how long no message had begun when it gave up.
+    gave_up: Option<Duration>,
+}
+
+impl Course<'_> {
+    /// Ends a run that gets nowhere.
+    fn heed(&mut self, now: Instant, progress: &Progress) {
+        if self.gave_up.is_none()
+            && let Some(waited) = self.stall.look(now, progress)
+        {
+            say(&format!("giving up: no session came to a message for {} s", waited.as_secs()));
+            self.control.drain();
+            self.gave_up = Some(waited);
+        }
+    }
+}
+
 /// What came of it.
 struct Measured {
     collector: Collector,
@@ -163,7 +186,7 @@ impl Run {
         let plan = &self.plan;
         let layout = Arc::new(Layout::new(plan));
         let control = Arc::new(Control::default());
-        self.interrupts.steer(&control);
+        self.interrupts.steer(&control, plan.scenario.load.drain);
         let (sender, snapshots) = sync_channel(SNAPSHOTS_WAITING * plan.workers);
         let mut facts = self.facts();
         let begun = folder.begin(facts.started);
@@ -173,9 +196,12 @@ impl Run {
         // The channel ends with the last worker.
         drop(sender);
         let mut live = Live::new(plan, quiet);
+        let mut course =
+            Course { started, control: &control, stall: Stall::new(plan, started), gave_up: None };
         let unsaved = begun.err().or_else(|| {
-            self.collect(&snapshots, &mut collector, &mut live, folder, started, &facts)
+            self.collect(&snapshots, &mut collector, &mut live, folder, &mut course, &facts)
         });
+        let gave_up = course.gave_up;
         if unsaved.is_some() {
             control.cut();
             snapshots.iter().for_each(|snapshot| collector.add(snapshot));
@@ -184,7 +210,7 @@ impl Run {
         live.finish();
         facts.ended = Some(clock::wall());
         let finished_at = clock::now().saturating_duration_since(started);
-        let end = self.end_of_run(&ending, started, finished_at);
+        let end = self.end_of_run(&ending, started, finished_at, gave_up);
         Measured { collector, end, facts, lost: ending.workers_lost, unsaved }
     }
 
@@ -195,15 +221,17 @@ impl Run {
         collector: &mut Collector,
         live: &mut Live,
         folder: &mut ResultFolder,
-        started: Instant,
+        course: &mut Course<'_>,
         facts: &RunFacts,
     ) -> Option<FolderError> {
-        let mut saved = started;
+        let mut saved = course.started;
         for snapshot in snapshots {
             collector.add(snapshot);
             let now = clock::now();
-            let elapsed = now.saturating_duration_since(started);
-            live.update(elapsed, &collector.progress());
+            let elapsed = now.saturating_duration_since(course.started);
+            let progress = collector.progress();
+            live.update(elapsed, &progress);
+            course.heed(now, &progress);
             let completed = collector.take_completed();
             let mut result = folder.log(collector.layout(), &completed);
             if now.saturating_duration_since(saved) >= SAVE_EVERY {
@@ -218,7 +246,13 @@ impl Run {
         None
     }
 
-    fn end_of_run(&self, ending: &Ending, started: Instant, finished_at: Duration) -> EndOfRun {
+    fn end_of_run(
+        &self,
+        ending: &Ending,
+        started: Instant,
+        finished_at: Duration,
+        gave_up: Option<Duration>,
+    ) -> EndOfRun {
         let plan = &self.plan;
         let since_start = |at: Instant| at.saturating_duration_since(started);
         let planned_end = plan.stages.last().and_then(|stage| stage.end);
@@ -234,7 +268,11 @@ impl Run {
         }
         .min(finished_at);
         EndOfRun {
-            state: if interrupted { RunState::Interrupted } else { RunState::Finished },
+            state: match gave_up {
+                _ if interrupted => RunState::Interrupted,
+                Some(waited) => RunState::Stalled(waited),
+                None => RunState::Finished,
+            },
             planned_messages: plan.messages,
             not_started_messages: ending.messages_not_started,
             not_started_recipients: ending.recipients_not_started,
@@ -253,7 +291,7 @@ impl Run {
             // Partial results carry no verdict.
             summary.thresholds.clear();
         }
-        let exit = self.exit(&summary, &collector);
+        let exit = self.exit(&summary, &collector, end.state);
         facts.exit_code = Some(exit.code());
         let rest = collector.take_rest();
         let saved = match unsaved {
@@ -275,17 +313,21 @@ impl Run {
         Ok(exit)
     }
 
-    fn exit(&self, summary: &Summary, collector: &Collector) -> Exit {
+    fn exit(&self, summary: &Summary, collector: &Collector, state: RunState) -> Exit {
         let progress = collector.progress();
         let replies = progress.replies_2yz + progress.replies_4yz + progress.replies_5yz;
         let mut exit = Exit::Good;
         if let Some(heard) = self.interrupts.heard() {
             return exit.or(heard);
         }
-        if summary.validity.verdict != Verdict::Valid {
-            exit = exit.or(Exit::Invalid);
+        let gave_up = matches!(state, RunState::Stalled(_));
+        match summary.validity.verdict {
+            Verdict::Valid => {}
+            // A run that gave up is incomplete for that; where it sent nothing at all, its target is to blame.
+            Verdict::Incomplete if gave_up && progress.attempted == 0 => {}
+            _ => exit = exit.or(Exit::Invalid),
         }
-        if replies == 0 && progress.attempted == 0 {
+        if (replies == 0 || gave_up) && progress.attempted == 0 {
             exit = exit.or(Exit::Unreachable);
         }
         if !summary.thresholds_met() {

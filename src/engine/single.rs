@@ -27,8 +27,12 @@ pub struct Single {
     pub failure: Option<Failure>,
     /// A reply was a 4yz that its step did not expect.
     pub deferred: bool,
+    /// A TLS handshake was begun and did not come to its end.
+    pub stuck_in_handshake: bool,
     /// EHLO or HELO was accepted.
     pub welcomed: bool,
+    /// Every EHLO, LHLO and HELO was answered with 5yz.
+    pub hello_refused: bool,
     /// The server took what XCLIENT says of the client.
     pub introduced: bool,
     /// A login was refused or failed.
@@ -108,7 +112,9 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         transcript: transcript.into_inner(),
         connected: dialogue.was_connected(),
         failure: dialogue.failure(),
+        stuck_in_handshake: dialogue.is_in_handshake(),
         welcomed: dialogue.was_welcomed(),
+        hello_refused: dialogue.was_refused_hello(),
         introduced: dialogue.was_introduced(),
         deferred: dialogue.saw(Outcome::Deferred),
         failed_to_log_in: dialogue.failed_to_log_in(),

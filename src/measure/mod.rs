@@ -14,6 +14,7 @@ pub mod layout;
 pub mod note;
 pub mod outcome;
 pub mod recorder;
+pub mod stall;
 pub mod summary;
 mod tables;
 pub mod tally;

@@ -227,6 +227,11 @@ impl Recorder {
         self.stages[usize::from(stage)].extensions.count(shortfall);
     }
 
+    /// MAIL was written for a message that was to go out in groups, which the server does not offer to take.
+    pub fn not_pipelined(&mut self, stage: u8) {
+        self.stages[usize::from(stage)].extensions.not_pipelined += 1;
+    }
+
     /// MAILMAX (RFC 9422) ended a session that had messages left to send.
     pub fn session_cut(&mut self, stage: u8) {
         self.stages[usize::from(stage)].extensions.sessions_cut += 1;

@@ -156,9 +156,13 @@ fn by_outcome(
 fn steps(collector: &Collector, judged: u8) -> Vec<StepRow> {
     let steps = collector.layout.steps().iter();
     steps
-        .map(|(step, name)| (name, collector.judged_samples(judged, step)))
-        .filter(|(_, samples)| !samples.is_empty())
-        .map(|(name, samples)| StepRow { step: name.to_owned(), figures: Figures::of(&samples) })
+        .map(|(step, name)| (step, name, collector.judged_samples(judged, step)))
+        // A step that was only ever refused is not left out: it has a row without figures.
+        .filter(|(step, _, samples)| {
+            let other = || !by_outcome(collector, judged, None, *step, Clock::Service).is_empty();
+            !samples.is_empty() || other()
+        })
+        .map(|(_, name, samples)| StepRow { step: name.to_owned(), figures: Figures::of(&samples) })
         .collect()
 }
 
@@ -424,6 +428,13 @@ fn notes(
     if messages.attempted == 0 {
         notes.push(Note::NothingAttempted);
     }
+    if let RunState::Stalled(waited) = end.state {
+        notes.push(Note::GaveUp { waited, left: end.not_started_messages });
+    }
+    let (opened, asked) = sessions(collector, plan);
+    if opened < asked {
+        notes.push(Note::FewerSessions { opened, asked });
+    }
     if !eod.is_empty() && Quantile::P99.interval(eod.samples()).is_none() {
         notes.push(Note::TooFewSamples {
             step: "eod".to_owned(),
@@ -446,6 +457,15 @@ fn notes(
     notes
 }
 
+/// Connections that stood, and how many there should have been: none more where every attempt succeeded and the work was
+/// done by fewer.
+fn sessions(collector: &Collector, plan: &Plan) -> (u64, u64) {
+    let opened = collector.stages.iter().map(|tally| tally.opened).sum();
+    let mut failed = collector.failures.keys();
+    let failed = failed.any(|place| collector.layout.place_parts(*place).step == StepId::CONNECT);
+    (opened, if failed { u64::from(plan.scenario.load.sessions) } else { 0 })
+}
+
 /// How many logins failed, where none was accepted.
 fn failed_logins(collector: &Collector) -> Option<u64> {
     let (mut accepted, mut failed) = (0, 0);
@@ -463,7 +483,8 @@ fn failed_logins(collector: &Collector) -> Option<u64> {
     for (place, tally) in &collector.failures {
         if collector.layout.place_parts(*place).step == StepId::AUTH {
             let kinds = tally.sorted().into_iter();
-            let unsampled = kinds.filter(|(kind, ..)| *kind == Failure::AuthNotOffered);
+            let never_said = [Failure::AuthNotOffered, Failure::Internal];
+            let unsampled = kinds.filter(|(kind, ..)| never_said.contains(kind));
             failed += unsampled.map(|(_, count, _)| count).sum::<u64>();
         }
     }

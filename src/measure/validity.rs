@@ -70,6 +70,8 @@ pub enum RunState {
     Finished,
     /// The user cut it short.
     Interrupted,
+    /// It gave up: for so long no session came to a message, and nothing else would have ended it.
+    Stalled(Duration),
 }
 
 /// What a result is worth.
@@ -148,7 +150,7 @@ pub(super) fn judge(
     match end.state {
         RunState::Interrupted => blame(Verdict::Interrupted, "the run was cut short".to_owned()),
         RunState::Running => blame(Verdict::Incomplete, "the run has not ended".to_owned()),
-        RunState::Finished => {}
+        RunState::Finished | RunState::Stalled(_) => {}
     }
     if end.workers_lost > 0 {
         let lost = end.workers_lost;
@@ -171,6 +173,11 @@ pub(super) fn judge(
     let failed = accounting.messages.fates.of(Fate::GeneratorFailed);
     if failed > 0 {
         blame(Verdict::GeneratorLimited, format!("{failed} messages failed on our own side"));
+    }
+    if let RunState::Stalled(waited) = end.state {
+        let (waited, left) = (waited.as_secs(), end.not_started_messages);
+        let reason = format!("no message began for {waited} s, and {left} were not started");
+        blame(Verdict::Incomplete, reason);
     }
     validity
 }

@@ -43,7 +43,7 @@ pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
     books(&mut text, summary);
     steps(&mut text, &summary.steps);
     addresses(&mut text, summary);
-    replies(&mut text, summary);
+    replies(&mut text, summary, plan);
     failures(&mut text, summary);
     for (index, line) in extensions::words(summary).into_iter().enumerate() {
         if index == 0 {
@@ -229,6 +229,17 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
         "step", "count", "p50", "p95", "p99", "95 % interval of p99", "max"
     ));
     for StepRow { step, figures } in steps {
+        if figures.count + figures.overflow_count == 0 {
+            text.row(&format!(
+                "{:16}{:>12}{:>11}{:>11}{:>11}  none accepted",
+                cut(step, 15),
+                0,
+                "-",
+                "-",
+                "-"
+            ));
+            continue;
+        }
         let value = |estimate: Option<Estimate>| time(estimate.map(|estimate| estimate.value));
         let interval = figures.p99.map_or("-".to_owned(), |p99| {
             let high = p99.high.map_or("over 15 min".to_owned(), |us| Microseconds(us).to_string());
@@ -279,21 +290,31 @@ fn addresses(text: &mut Text, summary: &Summary) {
 }
 
 /// Replies of the judged stage, those that were not expected first.
-fn replies(text: &mut Text, summary: &Summary) {
+fn replies(text: &mut Text, summary: &Summary, plan: &Plan) {
     let judged = summary.replies.iter().filter(|row| row.stage == summary.judged_stage);
     let mut rows: Vec<&ReplyRow> = judged.collect();
     if rows.is_empty() {
         return;
     }
     rows.sort_by_key(|row| row.outcome == Outcome::Accepted);
+    // Where there are several scripts, two rows may differ in nothing else.
+    let scripts = plan.scenario.scripts.len() > 1;
+    let script = |name: &str| if scripts { format!("{:11}", cut(name, 10)) } else { String::new() };
     text.gap();
     text.row(&format!(
-        "{:16}{:>5} {:10}{:11}{:>12}{:>9}  text of the first",
-        "reply to", "code", "enhanced", "outcome", "count", "share"
+        "{}{:16}{:>5} {:10}{:11}{:>12}{:>9}  text of the first",
+        script("script"),
+        "reply to",
+        "code",
+        "enhanced",
+        "outcome",
+        "count",
+        "share"
     ));
     for row in rows.iter().take(LINES_MAX) {
         text.row(&format!(
-            "{:16}{:>5} {:10}{:11}{:>12}{:>9}  {}",
+            "{}{:16}{:>5} {:10}{:11}{:>12}{:>9}  {}",
+            script(&row.script),
             cut(&row.step, 15),
             row.reply_code,
             row.enhanced_code.as_deref().unwrap_or("-"),

@@ -17,4 +17,5 @@ mod mx;
 mod targets;
 mod tidy;
 mod tls;
+mod told;
 mod via;

@@ -387,6 +387,31 @@ fn a_handshake_that_is_cut_is_a_closed_connection() {
 }
 
 #[test]
+fn a_handshake_that_comes_to_nothing_is_told_by_the_preflight() {
+    for end in ["stall", "close"] {
+        let (folder, peer) =
+            (TempDir::new().unwrap(), Peer::play(&format!("{OFFER}S: 220 go\n{end}")));
+        let scenario = folder.path().join("one.toml");
+        let text = format!(
+            "[target]\nurl = \"{}\"\ntls = \"starttls\"\nverify = false\n[load]\nsessions = 1\nmessages = 1\n\
+             [timeouts]\ntls = \"500ms\"\n",
+            peer.url()
+        );
+        fs::write(&scenario, text).unwrap();
+        Smtpbench::new(&["run"])
+            .arg(&scenario)
+            .arg("--out")
+            .arg(folder.path().join("none"))
+            .limit(LIMIT)
+            .run()
+            .code(&[69])
+            .stderr_has("error: the TLS handshake with smtp://127.0.0.1:")
+            .stderr_has("did not come to its end")
+            .stderr_has("hint: the server's log says why");
+    }
+}
+
+#[test]
 fn an_alert_is_named() {
     // A fatal alert of TLS 1.2: handshake_failure.
     plays("smtps", "raw \\x15\\x03\\x03\\x00\\x02\\x02\\x28\nstall", "tls", "tls_alert");

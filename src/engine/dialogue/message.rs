@@ -54,6 +54,8 @@ pub(super) struct Message {
     pub(super) binary: bool,
     /// Commands of it went out in groups.
     pub(super) pipelined: bool,
+    /// They would have, if the server offered to take them so.
+    pub(super) not_pipelined: bool,
     /// It goes out by BDAT.
     pub(super) bdat: bool,
 }
@@ -100,6 +102,7 @@ impl Message {
             utf8: false,
             binary: false,
             pipelined: false,
+            not_pipelined: false,
             bdat: false,
         }
     }

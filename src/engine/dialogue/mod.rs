@@ -76,6 +76,8 @@ pub struct Dialogue {
     ends: Ends,
     /// EHLO or HELO was accepted.
     welcomed: bool,
+    /// The last one was rejected.
+    unwelcome: bool,
     /// XCLIENT was taken.
     introduced: bool,
     /// What a transcript should say and no bytes on the wire show.
@@ -159,6 +161,7 @@ impl Dialogue {
             security: SessionSecurity::new(plan, number),
             ends: Ends::default(),
             welcomed: false,
+            unwelcome: false,
             introduced: false,
             remark: None,
             repeats: [0; REPEAT_DEPTH_MAX],

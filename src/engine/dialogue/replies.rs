@@ -120,8 +120,10 @@ impl Dialogue {
         if debt.step == StepId::RSET || debt.role == Role::Eod {
             self.message.iter_mut().for_each(|message| message.open = false);
         }
-        self.welcomed |= matches!(debt.role, Role::Ehlo | Role::Helo | Role::Fallback)
-            && outcome == Outcome::Accepted;
+        if matches!(debt.role, Role::Ehlo | Role::Helo | Role::Fallback) {
+            self.welcomed |= outcome == Outcome::Accepted;
+            self.unwelcome = outcome == Outcome::Rejected;
+        }
         match debt.role {
             Role::Greeting => {
                 if outcome != Outcome::Accepted {

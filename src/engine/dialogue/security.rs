@@ -69,6 +69,12 @@ impl SessionSecurity {
 }
 
 impl Dialogue {
+    /// Whether a TLS handshake was begun and has not come to its end.
+    #[must_use]
+    pub fn is_in_handshake(&self) -> bool {
+        self.security.began && !self.security.is_encrypted()
+    }
+
     /// What follows from the capabilities that the EHLO at `op` was answered with.
     pub(super) fn after_ehlo(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, op: usize) {
         if !self.security.is_encrypted() && !self.writes_starttls(plan) {

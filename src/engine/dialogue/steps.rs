@@ -104,7 +104,10 @@ impl Dialogue {
             Op::Pause(range) => Some(Action::Sleep(self.pause(plan, range))),
             Op::GroupStart { when_offered } => {
                 self.collecting = !when_offered || self.capabilities.pipelining;
-                self.message.iter_mut().for_each(|m| m.pipelined |= self.collecting);
+                if let Some(message) = &mut self.message {
+                    message.pipelined |= self.collecting;
+                    message.not_pipelined |= !self.collecting;
+                }
                 None
             }
             Op::GroupEnd => {
@@ -260,6 +263,9 @@ impl Dialogue {
         if let Some(message) = self.message.as_mut().filter(|message| !message.attempted) {
             message.attempted = true;
             desk.recorder.message_started(message.stage, self.script, message.planned);
+            if message.not_pipelined {
+                desk.recorder.not_pipelined(message.stage);
+            }
         }
     }
 

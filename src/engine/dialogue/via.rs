@@ -38,6 +38,12 @@ impl Dialogue {
         self.welcomed
     }
 
+    /// Whether no EHLO or HELO was accepted, and the last one rejected.
+    #[must_use]
+    pub fn was_refused_hello(&self) -> bool {
+        self.unwelcome && !self.welcomed
+    }
+
     /// Whether the server took what XCLIENT says of the client.
     #[must_use]
     pub fn was_introduced(&self) -> bool {
