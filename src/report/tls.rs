@@ -142,9 +142,12 @@ pub(super) fn words(plan: &Plan, tally: &TlsTally) -> Vec<String> {
     for certificate in certificates.iter().take(KINDS_SHOWN) {
         let Certificate { subject, issuer, key, not_after, .. } = certificate;
         let (subject, issuer) = (shown(subject), shown(issuer));
-        let names = shown(&certificate.names.join(", "));
+        let names = match shown(&certificate.names.join(", ")) {
+            none if none.is_empty() => none,
+            names => format!(" for {names}"),
+        };
         lines.push(format!(
-            "certificate of {subject} for {names}, by {issuer}, {key}, until {not_after}, {verified}"
+            "certificate of {subject}{names}, by {issuer}, {key}, until {not_after}, {verified}"
         ));
     }
     let left = tally.handshakes.len().max(certificates.len()).saturating_sub(KINDS_SHOWN);

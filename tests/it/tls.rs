@@ -414,7 +414,8 @@ fn a_handshake_that_comes_to_nothing_is_told_by_the_preflight() {
 #[test]
 fn an_alert_is_named() {
     // A fatal alert of TLS 1.2: handshake_failure.
-    plays("smtps", "raw \\x15\\x03\\x03\\x00\\x02\\x02\\x28\nstall", "tls", "tls_alert");
+    let alert = "raw \\x15\\x03\\x03\\x00\\x02\\x02\\x28\nstall";
+    plays("smtps", alert, "tls", "tls_alert").stdout_has("the server's log says why it ended TLS");
 }
 
 #[test]
