@@ -144,7 +144,7 @@ fn with_script(plan: &Plan, script: Script) -> Plan {
 }
 
 fn run(plan: &Plan, interrupts: &Interrupts) -> Result<Single, Stop> {
-    single::run(plan, 1, interrupts.first())
+    single::run(plan, 1, None, interrupts.first())
         .map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))?
         .ok_or_else(|| {
             let exit = interrupts.heard().unwrap_or(Exit::Interrupted);

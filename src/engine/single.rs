@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use crate::clock::{self, Duration, Instant};
 use crate::engine::desk::{Desk, NumberSource, Numbers};
@@ -52,14 +53,15 @@ impl Single {
 /// How often a target that does not greet is tried again.
 pub const RETRY_WAIT: Duration = Duration::from_millis(200);
 
-/// Runs one session of the plan's first script. `messages` bounds its transactions; `None` where `cancelled` came
-/// first.
+/// Runs one session of the plan's first script. `messages` bounds its transactions; `listener` is told of each line of the
+/// transcript as it comes; `None` where `cancelled` came first.
 ///
 /// # Errors
 /// When no event loop can be made.
 pub fn run(
     plan: &Plan,
     messages: u64,
+    listener: Option<SyncSender<String>>,
     cancelled: impl Future<Output = ()>,
 ) -> std::io::Result<Option<Single>> {
     let mut plan = plan.clone();
@@ -73,13 +75,16 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
-            single = session(&plan) => single.map(Some),
+            single = session(&plan, listener) => single.map(Some),
             () = cancelled => Ok(None),
         }
     })
 }
 
-async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
+async fn session(
+    plan: &Arc<Plan>,
+    listener: Option<SyncSender<String>>,
+) -> std::io::Result<Single> {
     let started: Instant = clock::now();
     let layout = Arc::new(Layout::new(plan));
     // One interval that never ends: everything is in the one snapshot.
@@ -95,7 +100,7 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         draining: tokio::sync::Notify::new(),
     };
     let dialogue = RefCell::new(Dialogue::new(plan, 0, rows_of(plan, 0, 0), started));
-    let transcript = RefCell::new(Transcript::new(started));
+    let transcript = RefCell::new(Transcript::new(started, listener));
     let mut timer = Timer::default();
     let mut run = SessionRun {
         bench: &bench,

@@ -352,6 +352,9 @@ fn tls_that_is_not_offered_is_a_failure_and_never_a_downgrade() {
     let (finished, results) = run(folder.path(), &target, "preflight = false", &[0, 69]);
     assert!(results.failures("starttls", "tls_not_offered") > 0, "{finished:?}");
     assert_eq!(sink.counts().messages, 0);
+    let facts = facts(folder.path());
+    assert_eq!((&facts["sessions_encrypted"], &facts["sessions_clear"]), (&0.into(), &0.into()));
+    assert_eq!(facts["sessions_failed"], sink.counts().connections, "{finished:?}");
 }
 
 /// A server that plays `script` fails each session at `step`.

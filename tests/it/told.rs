@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use smtpbench::behavior::Behavior;
 use smtpbench::sink::{ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
@@ -124,4 +125,18 @@ fn replies_to_several_scripts_are_told_apart_and_a_step_that_is_only_refused_has
     let row = row.unwrap_or_else(|| panic!("no row: {finished}"));
     let words: Vec<&str> = row.split_whitespace().collect();
     assert_eq!(words[..5], ["xyzzy", "0", "-", "-", "-"], "{row}");
+}
+
+#[test]
+fn once_prints_what_is_said_as_it_is_said() {
+    // A server that is asked to greet, and never answers what follows.
+    let peer = Peer::play("S: 220 peer.test\nC: EHLO\nstall");
+    let finished = Smtpbench::new(&["once", "--target", &peer.url()])
+        .signal(Duration::from_secs(1), Signal::INT)
+        .limit(LIMIT)
+        .run()
+        .code(&[130])
+        .stdout_has("<- 220 peer.test")
+        .stdout_has("-> EHLO client-0.test");
+    assert!(finished.elapsed < Duration::from_secs(30), "{finished}");
 }
