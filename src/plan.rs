@@ -183,6 +183,14 @@ impl Plan {
         }
     }
 
+    /// The same run under other loads.
+    #[must_use]
+    pub fn under(mut self, loads: Vec<Load>) -> Self {
+        self.scenario.loads = loads;
+        (self.loads, self.stages) = loads::resolve(&self.scenario);
+        self
+    }
+
     /// The same run cut down to one session of its first script, with so many messages: neither warmed up nor ended by
     /// the clock.
     #[must_use]
@@ -191,9 +199,7 @@ impl Plan {
         plan.workers = 1;
         plan.scenario.scripts.truncate(1);
         let bound = Some(Bound::Messages(messages));
-        plan.scenario.loads = vec![Load { bound, ..Load::closed(1, None, 1) }];
-        (plan.loads, plan.stages) = loads::resolve(&plan.scenario);
-        plan
+        plan.under(vec![Load { bound, ..Load::closed(1, None, 1) }])
     }
 
     /// The longest interval in which the windows of rules slide by a tenth of their length at most.
@@ -259,6 +265,12 @@ impl Plan {
     #[must_use]
     pub fn warms_up_until_steady(&self) -> bool {
         self.scenario.loads.iter().any(|load| load.warmup == Warmup::Steady)
+    }
+
+    /// How long transactions under way may take to end, of the load that gives them most.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        self.scenario.loads.iter().map(|load| load.drain).max().unwrap_or(Load::DRAIN)
     }
 
     /// Whether arrivals are waited for by asking the clock.

@@ -21,7 +21,7 @@ pub enum Exit {
     Guard = 77,
     /// A threshold was missed.
     Missed = 90,
-    /// The run is invalid: the generator was the limit, a worker was lost, or the accounting did not close.
+    /// The run is invalid: the generator was the limit, a worker was lost, the accounting did not close, or it gave up.
     Invalid = 92,
     /// Safety stop: the target showed distress that the scenario agreed to respect.
     Distress = 94,
@@ -73,8 +73,9 @@ Exit codes:
    73  results cannot be written
    77  the safety guard refused the target
    90  a threshold missed (one with no samples counts as missed)
-   92  run invalid: the generator was the limit, a worker was lost, or the accounting did not close
-   94  safety stop: the target showed distress that the scenario agreed to respect
+   92  run invalid: the generator was the limit, a worker was lost, the accounting did not close,
+       or a run without --for gave up, since messages could not be sent any more
+  94  safety stop: the target showed distress that the scenario agreed to respect
   130  interrupted (143 by SIGTERM): partial results, no verdict";
 
 /// Why a command ends early: what is said on stderr, and the code.

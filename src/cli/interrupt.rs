@@ -8,16 +8,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::exit::{Exit, Stop};
+use super::say;
+use crate::clock::Duration;
 use crate::engine::worker::Control;
+use crate::units::format_duration;
 
 /// What was heard so far.
 #[derive(Debug, Default)]
 struct Heard {
     first: AtomicU8,
     count: AtomicU64,
-    control: Mutex<Option<Arc<Control>>>,
+    run: Mutex<Option<Steered>>,
     changed: Condvar,
     told: Notify,
+}
+
+/// A run that is told, and how long it may then take.
+#[derive(Debug)]
+struct Steered {
+    control: Arc<Control>,
+    drain: Duration,
 }
 
 /// Signals that ask for an end. The first drains, the second cuts.
@@ -58,16 +68,16 @@ impl Interrupts {
         Ok(Self(heard))
     }
 
-    /// Passes what is heard, also what was heard before, to a run.
-    pub(super) fn steer(&self, control: &Arc<Control>) {
-        let mut place = self.0.control.lock().unwrap_or_else(PoisonError::into_inner);
-        *place = Some(Arc::clone(control));
-        self.0.pass(place.as_deref());
+    /// Passes what is heard, also what was heard before, to a run whose messages under way have `drain` to end.
+    pub(super) fn steer(&self, control: &Arc<Control>, drain: Duration) {
+        let mut place = self.0.run.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(Steered { control: Arc::clone(control), drain });
+        self.0.pass(place.as_ref());
     }
 
     /// Waits for the first.
     pub(super) fn wait(&self) {
-        let mut place = self.0.control.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.0.run.lock().unwrap_or_else(PoisonError::into_inner);
         while self.heard().is_none() {
             place = self.0.changed.wait(place).unwrap_or_else(PoisonError::into_inner);
         }
@@ -90,19 +100,25 @@ impl Interrupts {
 
 impl Heard {
     fn hear(&self, exit: Exit) {
-        let place = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = self.first.compare_exchange(0, exit.code(), Ordering::SeqCst, Ordering::SeqCst);
         self.count.fetch_add(1, Ordering::SeqCst);
-        self.pass(place.as_deref());
+        self.pass(place.as_ref());
         self.changed.notify_all();
         self.told.notify_one();
     }
 
-    fn pass(&self, control: Option<&Control>) {
-        let Some(control) = control else { return };
+    fn pass(&self, run: Option<&Steered>) {
+        let Some(Steered { control, drain }) = run else { return };
         match self.count.load(Ordering::SeqCst) {
             0 => {}
-            1 => control.drain(),
+            1 => {
+                control.drain();
+                let drain = format_duration(*drain);
+                say(&format!(
+                    "stopping: messages under way have {drain} to end; a second Ctrl-C cuts them"
+                ));
+            }
             _ => control.cut(),
         }
     }

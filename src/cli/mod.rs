@@ -1,6 +1,7 @@
 //! The face: one file a subcommand. Nothing below this layer prints or exits.
 
 mod check;
+mod course;
 mod exit;
 mod flags;
 mod guard;

@@ -1,6 +1,8 @@
 //! `smtpbench once`: one session, with its transcript.
 
 use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use clap::Args;
 
@@ -9,7 +11,7 @@ use super::flags::LoadFlags;
 use super::interrupt::Interrupts;
 use super::target::aim;
 use super::{preflight, print, say};
-use crate::engine::single;
+use crate::engine::single::{self, Single};
 use crate::plan::Plan;
 use crate::scenario::target::TargetUrl;
 
@@ -27,6 +29,9 @@ pub(super) struct OnceArgs {
     #[arg(long, value_name = "NAME")]
     script: Option<String>,
 }
+
+/// Lines of a transcript that may wait to be printed.
+const LINES_WAITING: usize = 256;
 
 /// Runs one session of the first script, or of the one that is named, and prints what was said.
 pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
@@ -51,11 +56,18 @@ pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
     let plan = Plan::new(scenario, aim.target, identity, 1);
     let interrupts = Interrupts::watch()?;
     preflight::wait(&plan, args.load.wait, &interrupts)?;
-    let single = single::run(&plan, args.transactions, interrupts.first())
+    // Line by line, as it is said: a server that says nothing is seen to.
+    let (listener, lines) = sync_channel::<String>(LINES_WAITING);
+    let printer = thread::spawn(move || lines.iter().try_for_each(|line| print(&line)));
+    let single = single::run(&plan, args.transactions, Some(listener), interrupts.first())
         .map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))?;
-    let Some(single) = single else {
-        return Ok(interrupts.heard().unwrap_or(Exit::Interrupted));
-    };
-    print(single.transcript.render().trim_end())?;
-    Ok(if single.succeeded() { Exit::Good } else { Exit::Unreachable })
+    let succeeded = single.as_ref().map(Single::succeeded);
+    // With it goes the listener, and the printer comes to its end.
+    drop(single);
+    printer.join().unwrap_or_else(|_| Err(Stop::new(Exit::Bug, "the printer was lost")))?;
+    Ok(match succeeded {
+        None => interrupts.heard().unwrap_or(Exit::Interrupted),
+        Some(true) => Exit::Good,
+        Some(false) => Exit::Unreachable,
+    })
 }

@@ -81,7 +81,13 @@ pub(super) fn preflight(plan: &Plan, interrupts: &Interrupts) -> Result<Learned,
     let own = single.failure.is_some_and(|failure| failure.fault() == Fault::Generator);
     let (what, hint) = if let Some((failure, hint)) = single.failure.and_then(advice) {
         (format!("{} with {url}: nothing was measured", failure.name()), hint)
-    } else if let Some(hint) = other_protocol(plan, learned.greeting.as_deref()) {
+    } else if single.stuck_in_handshake && !own {
+        (
+            format!("the TLS handshake with {url} did not come to its end: nothing was measured"),
+            "the server's log says why; a port that begins in clear text is smtp:// with tls = \"starttls\", and `tls` \
+             under [timeouts] says how long a handshake may take",
+        )
+    } else if let Some(hint) = other_protocol(plan, &single) {
         (format!("{url} refused the preflight: nothing was measured"), hint)
     } else if single.failed_to_log_in && !own {
         (
@@ -138,7 +144,7 @@ fn with_script(plan: &Plan, script: Script) -> Plan {
 }
 
 fn run(plan: &Plan, interrupts: &Interrupts) -> Result<Single, Stop> {
-    single::run(plan, 1, interrupts.first())
+    single::run(plan, 1, None, interrupts.first())
         .map_err(|error| Stop::new(Exit::Bug, format!("no event loop: {error}")))?
         .ok_or_else(|| {
             let exit = interrupts.heard().unwrap_or(Exit::Interrupted);
@@ -151,13 +157,25 @@ fn advice(failure: Failure) -> Option<(Failure, &'static str)> {
     failure.hint().map(|hint| (failure, hint))
 }
 
-/// What helps where the greeting names another protocol than the URL.
-fn other_protocol(plan: &Plan, greeting: Option<&str>) -> Option<&'static str> {
-    let lmtp = greeting?.split_ascii_whitespace().any(|word| word == "LMTP");
+/// What helps where the server speaks another protocol than the URL says: its greeting names it, or it knows none of our
+/// greetings.
+fn other_protocol(plan: &Plan, single: &Single) -> Option<&'static str> {
+    let greeting = single.transcript.greeting()?;
+    let says = |name: &str| greeting.split_ascii_whitespace().any(|word| word == name);
+    // A server that expects a PROXY header refuses whatever comes first.
+    let refused = single.hello_refused && plan.scenario.via.is_none();
     match plan.protocol() {
-        Protocol::Smtp if lmtp => Some("the server says that it speaks LMTP: write an lmtp:// URL"),
-        Protocol::Lmtp if greeting?.contains("ESMTP") => {
+        Protocol::Smtp if says("LMTP") => {
+            Some("the server says that it speaks LMTP: write an lmtp:// URL")
+        }
+        Protocol::Smtp if refused => Some(
+            "the server knows neither EHLO nor HELO: is it an LMTP server? Then write an lmtp:// URL",
+        ),
+        Protocol::Lmtp if says("ESMTP") || says("SMTP") => {
             Some("the server says that it speaks SMTP: write an smtp:// URL")
+        }
+        Protocol::Lmtp if refused => {
+            Some("the server does not know LHLO: is it an SMTP server? Then write an smtp:// URL")
         }
         _ => None,
     }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::course::{Course, Turns};
 use super::exit::{Exit, Stop};
 use super::flags::{self, LoadFlags};
 use super::interrupt::Interrupts;
@@ -20,21 +21,17 @@ use crate::live::Live;
 use crate::measure::collector::Collector;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::Snapshot;
-use crate::measure::steady::Steady;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
 use crate::measure::watch::Watch;
 use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::Plan;
-use crate::plan::loads::STEADY_MAX;
 use crate::report::folder::{FolderError, ResultFolder};
 use crate::report::{HostFacts, RunFacts, text};
 use crate::scenario::Scenario;
 use crate::scenario::target::TargetUrl;
 
-/// How far ahead the end of a warm-up is announced: some ticks of the workers.
-const WARMUP_NOTICE: Duration = Duration::from_millis(200);
 /// How often results are saved while the run goes on.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Snapshots that may wait for the collector, a worker.
@@ -153,11 +150,10 @@ struct Run {
 }
 
 /// What collecting goes by.
-struct UnderWay<'a> {
+struct UnderWay<'a, 'r> {
     live: &'a mut Live,
     folder: &'a mut ResultFolder,
-    control: &'a Control,
-    started: Instant,
+    course: &'a mut Course<'r>,
     facts: &'a RunFacts,
 }
 
@@ -177,23 +173,24 @@ impl Run {
         let plan = &self.plan;
         let layout = Arc::new(Layout::new(plan));
         let control = Arc::new(Control::default());
-        self.interrupts.steer(&control);
+        self.interrupts.steer(&control, plan.drain());
         let (sender, snapshots) = sync_channel(SNAPSHOTS_WAITING * plan.workers);
         let mut facts = self.facts();
         let begun = folder.begin(facts.started);
         let started = clock::now();
         let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers)
             .watched_by(Watch::new(plan, &layout));
-        let mut warmup_end = None;
         let engine = Engine::start(plan, &layout, &control, started, &sender);
         // The channel ends with the last worker.
         drop(sender);
         let mut live = Live::new(plan, quiet);
+        let mut course = Course::new(plan, &control, started);
         let unsaved = begun.err().or_else(|| {
             let under_way =
-                UnderWay { live: &mut live, folder, control: &control, started, facts: &facts };
-            self.collect(&snapshots, &mut collector, under_way, &mut warmup_end)
+                UnderWay { live: &mut live, folder, course: &mut course, facts: &facts };
+            self.collect(&snapshots, &mut collector, under_way)
         });
+        let turns = course.turns;
         if unsaved.is_some() {
             control.cut();
             snapshots.iter().for_each(|snapshot| collector.add(snapshot));
@@ -202,8 +199,7 @@ impl Run {
         live.finish();
         facts.ended = Some(clock::wall());
         let finished_at = clock::now().saturating_duration_since(started);
-        let stopped = collector.stopped().is_some();
-        let end = self.end_of_run(&ending, started, finished_at, stopped, warmup_end);
+        let end = self.end_of_run(&ending, started, finished_at, turns);
         Measured { collector, end, facts, lost: ending.workers_lost, unsaved }
     }
 
@@ -213,38 +209,25 @@ impl Run {
         &self,
         snapshots: &Receiver<Snapshot>,
         collector: &mut Collector,
-        under_way: UnderWay<'_>,
-        warmup_end: &mut Option<Duration>,
+        under_way: UnderWay<'_, '_>,
     ) -> Option<FolderError> {
-        let UnderWay { live, folder, control, started, facts } = under_way;
-        let (mut saved, mut stopped) = (started, false);
-        let mut steady = self.plan.warms_up_until_steady().then(Steady::default);
+        let UnderWay { live, folder, course, facts } = under_way;
+        let mut saved = course.started;
         for snapshot in snapshots {
             if self.interrupts.heard().is_some() {
                 collector.load_ended();
             }
             collector.add(snapshot);
-            if let Some(rule) = collector.stopped().filter(|_| !stopped) {
-                stopped = true;
-                control.drain();
-                say(&format!("stopped: {rule}"));
-            }
             let now = clock::now();
-            let elapsed = now.saturating_duration_since(started);
+            let elapsed = now.saturating_duration_since(course.started);
             live.update(elapsed, &collector.progress());
-            if steady.as_mut().is_some_and(|steady| steady.look(collector)) {
-                steady = None;
-                let end = elapsed + WARMUP_NOTICE;
-                if end < STEADY_MAX {
-                    *warmup_end = Some(end);
-                    control.end_warmup(end);
-                }
-            }
+            course.heed(now, collector);
             let completed = collector.take_completed();
             let mut result = folder.log(collector.layout(), &completed);
             if now.saturating_duration_since(saved) >= SAVE_EVERY {
                 saved = now;
-                let running = EndOfRun { warmup_end: *warmup_end, ..EndOfRun::running(elapsed) };
+                let running =
+                    EndOfRun { warmup_end: course.turns.warmup_end, ..EndOfRun::running(elapsed) };
                 let summary = collector.summary(&self.plan, &running);
                 result = result.and_then(|()| folder.save(&summary, &self.plan, facts));
             }
@@ -255,18 +238,16 @@ impl Run {
         None
     }
 
-    /// `stopped`: a rule ended the run.
     fn end_of_run(
         &self,
         ending: &Ending,
         started: Instant,
         finished_at: Duration,
-        stopped: bool,
-        warmup_end: Option<Duration>,
+        turns: Turns,
     ) -> EndOfRun {
         let plan = &self.plan;
         let since_start = |at: Instant| at.saturating_duration_since(started);
-        let stages = plan.timeline(warmup_end);
+        let stages = plan.timeline(turns.warmup_end);
         let ends: Option<Vec<Duration>> = stages.iter().map(|stage| stage.end).collect();
         let planned_end = ends.and_then(|ends| ends.into_iter().max());
         let all_sent = plan.messages().is_some()
@@ -275,16 +256,20 @@ impl Run {
         // A run that its work ended is as long as that took.
         let by_work = ending.last_ended.map_or(finished_at, since_start);
         let window_end = match (planned_end, ending.drained_since) {
-            (_, Some(drained)) if interrupted || stopped => since_start(drained),
+            (_, Some(drained)) if interrupted || turns.stopped => since_start(drained),
             (Some(end), _) if all_sent => by_work.min(end),
             (Some(end), _) => end,
             (None, _) => by_work,
         }
         .min(finished_at);
         EndOfRun {
-            state: if interrupted { RunState::Interrupted } else { RunState::Finished },
+            state: match turns.gave_up {
+                _ if interrupted => RunState::Interrupted,
+                Some(waited) => RunState::Stalled(waited),
+                None => RunState::Finished,
+            },
             bounds: ending.bounds.clone(),
-            warmup_end,
+            warmup_end: turns.warmup_end,
             workers_lost: ending.workers_lost.len(),
             worker_cpu: ending.worker_cpu.clone(),
             descriptors_short: self.descriptors_short,
@@ -300,7 +285,7 @@ impl Run {
             // Partial results carry no verdict.
             summary.thresholds.clear();
         }
-        let exit = self.exit(&summary, &collector);
+        let exit = self.exit(&summary, &collector, end.state);
         facts.exit_code = Some(exit.code());
         let rest = collector.take_rest();
         let saved = match unsaved {
@@ -322,7 +307,7 @@ impl Run {
         Ok(exit)
     }
 
-    fn exit(&self, summary: &Summary, collector: &Collector) -> Exit {
+    fn exit(&self, summary: &Summary, collector: &Collector, state: RunState) -> Exit {
         let progress = collector.progress();
         let replies = progress.replies_2yz + progress.replies_4yz + progress.replies_5yz;
         let mut exit = Exit::Good;
@@ -332,10 +317,14 @@ impl Run {
         if summary.stopped.as_ref().is_some_and(|stopped| stopped.safety) {
             exit = exit.or(Exit::Distress);
         }
-        if summary.validity.verdict != Verdict::Valid {
-            exit = exit.or(Exit::Invalid);
+        let gave_up = matches!(state, RunState::Stalled(_));
+        match summary.validity.verdict {
+            Verdict::Valid => {}
+            // A run that gave up is incomplete for that; where it sent nothing at all, its target is to blame.
+            Verdict::Incomplete if gave_up && progress.attempted == 0 => {}
+            _ => exit = exit.or(Exit::Invalid),
         }
-        if replies == 0 && progress.attempted == 0 {
+        if (replies == 0 || gave_up) && progress.attempted == 0 {
             exit = exit.or(Exit::Unreachable);
         }
         if !summary.thresholds_met() {

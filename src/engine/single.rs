@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use crate::clock::{self, Duration, Instant};
 use crate::engine::desk::{Desk, NumberSource};
@@ -26,8 +27,12 @@ pub struct Single {
     pub failure: Option<Failure>,
     /// A reply was a 4yz that its step did not expect.
     pub deferred: bool,
+    /// A TLS handshake was begun and did not come to its end.
+    pub stuck_in_handshake: bool,
     /// EHLO or HELO was accepted.
     pub welcomed: bool,
+    /// Every EHLO, LHLO and HELO was answered with 5yz.
+    pub hello_refused: bool,
     /// The server took what XCLIENT says of the client.
     pub introduced: bool,
     /// A login was refused or failed.
@@ -47,27 +52,31 @@ impl Single {
 /// How often a target that does not greet is tried again.
 pub const RETRY_WAIT: Duration = Duration::from_millis(200);
 
-/// Runs one session of the plan's first script. `messages` bounds its transactions; `None` where `cancelled` came
-/// first.
+/// Runs one session of the plan's first script. `messages` bounds its transactions; `listener` is told of each line of the
+/// transcript as it comes; `None` where `cancelled` came first.
 ///
 /// # Errors
 /// When no event loop can be made.
 pub fn run(
     plan: &Plan,
     messages: u64,
+    listener: Option<SyncSender<String>>,
     cancelled: impl Future<Output = ()>,
 ) -> std::io::Result<Option<Single>> {
     let plan = Arc::new(plan.single(messages));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
-            single = session(&plan) => single.map(Some),
+            single = session(&plan, listener) => single.map(Some),
             () = cancelled => Ok(None),
         }
     })
 }
 
-async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
+async fn session(
+    plan: &Arc<Plan>,
+    listener: Option<SyncSender<String>>,
+) -> std::io::Result<Single> {
     let started: Instant = clock::now();
     let layout = Arc::new(Layout::new(plan));
     // One interval that never ends: everything is in the one snapshot.
@@ -82,7 +91,7 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         draining: vec![tokio::sync::Notify::new()],
     };
     let dialogue = RefCell::new(Dialogue::new(plan, 0, 0, rows_of(plan, 0, 0), started));
-    let transcript = RefCell::new(Transcript::new(started));
+    let transcript = RefCell::new(Transcript::new(started, listener));
     let mut timer = Timer::default();
     let mut run = SessionRun {
         bench: &bench,
@@ -100,7 +109,9 @@ async fn session(plan: &Arc<Plan>) -> std::io::Result<Single> {
         transcript: transcript.into_inner(),
         connected: dialogue.was_connected(),
         failure: dialogue.failure(),
+        stuck_in_handshake: dialogue.is_in_handshake(),
         welcomed: dialogue.was_welcomed(),
+        hello_refused: dialogue.was_refused_hello(),
         introduced: dialogue.was_introduced(),
         deferred: dialogue.saw(Outcome::Deferred),
         failed_to_log_in: dialogue.failed_to_log_in(),

@@ -1,6 +1,6 @@
 //! What was said in one session, for people: `once`, and a preflight that was refused.
 
-use std::fmt::Write as _;
+use std::sync::mpsc::SyncSender;
 
 use crate::clock::{Duration, Instant};
 use crate::engine::hidden::{Hidden, stars};
@@ -36,12 +36,15 @@ pub struct Transcript {
     in_login: bool,
     /// What the logins so far may not have shown, whoever repeats it later.
     hidden: Hidden,
+    /// Who is told of each line as it comes.
+    listener: Option<SyncSender<String>>,
 }
 
 impl Transcript {
-    /// An empty one; times count from `started`.
+    /// An empty one; times count from `started`. Each line goes to `listener` at once, where there is one, as
+    /// [`Transcript::render`] has it.
     #[must_use]
-    pub fn new(started: Instant) -> Self {
+    pub fn new(started: Instant, listener: Option<SyncSender<String>>) -> Self {
         Self {
             started,
             lines: Vec::new(),
@@ -50,6 +53,7 @@ impl Transcript {
             data_lines: 0,
             in_login: false,
             hidden: Hidden::default(),
+            listener,
         }
     }
 
@@ -172,7 +176,12 @@ impl Transcript {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let line = &line[..line.len().min(LINE_SHOWN_MAX)];
-            self.lines.push((now.saturating_duration_since(self.started), side, line.to_vec()));
+            let at = now.saturating_duration_since(self.started);
+            if let Some(listener) = &self.listener {
+                // One that listens no more misses nothing: the lines are kept.
+                let _ = listener.send(rendered(at, side, line));
+            }
+            self.lines.push((at, side, line.to_vec()));
         }
     }
 
@@ -205,20 +214,19 @@ impl Transcript {
     /// The lines for a terminal: time, direction, text with control characters escaped.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut out = String::new();
-        for (at, side, line) in &self.lines {
-            let mark = match side {
-                Side::Us => "-> ",
-                Side::Data => " > ",
-                Side::Peer => "<- ",
-                Side::Note => "   ",
-            };
-            let at = Microseconds::from_duration(*at);
-            let text = printable(line);
-            let _ = writeln!(out, "{at:>9}  {mark}{text}");
-        }
-        out
+        self.lines.iter().map(|(at, side, line)| rendered(*at, *side, line) + "\n").collect()
     }
+}
+
+fn rendered(at: Duration, side: Side, line: &[u8]) -> String {
+    let mark = match side {
+        Side::Us => "-> ",
+        Side::Data => " > ",
+        Side::Peer => "<- ",
+        Side::Note => "   ",
+    };
+    let at = Microseconds::from_duration(at);
+    format!("{at:>9}  {mark}{}", printable(line))
 }
 
 /// The part of a login's message that is secret; all of it, where the mechanism is not known by its form.
@@ -239,7 +247,7 @@ mod tests {
     /// Lines of ours begin with `C:`, of the peer with `S:`; what is shown of them.
     fn shown(talk: &[&str]) -> Vec<String> {
         let now = clock::now();
-        let mut transcript = Transcript::new(now);
+        let mut transcript = Transcript::new(now, None);
         for line in talk {
             let bytes = format!("{}\r\n", line[2..].trim_start());
             match &line[..2] {

@@ -83,6 +83,8 @@ pub struct Progress {
     pub failures: u64,
     /// Sessions whose connection stands.
     pub open_sessions: u64,
+    /// Sessions that have ended, and those that came to no connection.
+    pub sessions_over: u64,
     /// Messages accepted a second in the last slice of which every worker has reported; `None` before the first.
     pub accepted_per_s: Option<f64>,
     /// End of data, accepted and timed-out samples; `None` where they are too few.
@@ -199,6 +201,11 @@ impl Collector {
         let opened: u64 = self.stages.iter().map(|tally| tally.opened).sum();
         let closed: u64 = self.stages.iter().map(|tally| tally.closed).sum();
         progress.open_sessions = opened.saturating_sub(closed);
+        let unconnected = self.failures.iter();
+        let unconnected = unconnected
+            .filter(|(place, _)| self.layout.place_parts(**place).step == StepId::CONNECT)
+            .map(|(_, tally)| tally.sum());
+        progress.sessions_over = closed + unconnected.sum::<u64>();
         progress.accepted_per_s = self.latest_rate();
         let stages: Vec<u8> = self.layout.stage_indices().collect();
         let eod = self.judged_samples(&stages, StepId::EOD, Clock::Service);

@@ -35,6 +35,8 @@ pub struct Shortfall {
 pub struct ExtensionTally {
     without: [u64; EXTENSIONS],
     beyond: [u64; EXTENSIONS],
+    /// Messages that were to go out in groups where that is offered (RFC 2920), and did not.
+    pub not_pipelined: u64,
     /// Sessions that ended at MAILMAX (RFC 9422) with messages left to send.
     pub sessions_cut: u64,
     /// Recipients that RCPTMAX or RCPTDOMAINMAX left out.
@@ -70,6 +72,7 @@ impl ExtensionTally {
         for (sum, count) in self.beyond.iter_mut().zip(other.beyond) {
             *sum += count;
         }
+        self.not_pipelined += other.not_pipelined;
         self.sessions_cut += other.sessions_cut;
         self.recipients_left_out += other.recipients_left_out;
     }

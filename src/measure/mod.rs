@@ -16,6 +16,7 @@ pub mod layout;
 pub mod note;
 pub mod outcome;
 pub mod recorder;
+pub mod stall;
 pub mod steady;
 pub mod summary;
 mod tables;

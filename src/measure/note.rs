@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::clock::Duration;
 use crate::measure::extensions::ExtensionTally;
 use crate::measure::outcome::Failure;
 use crate::smtp::parameters::Extension;
@@ -68,6 +69,25 @@ pub enum Note {
     },
     /// The run sent nothing that counts.
     NothingAttempted,
+    /// The run had no clock, and came no nearer to its bound.
+    GaveUp {
+        /// For how long no message began.
+        waited: Duration,
+        /// Messages that were not started.
+        left: u64,
+    },
+    /// Some of the sessions never came to a connection.
+    FewerSessions {
+        /// Connections that stood, in the whole run.
+        opened: u64,
+        /// Sessions that were to be open at once.
+        asked: u64,
+    },
+    /// Messages that were to go out pipelined went command by command.
+    NotPipelined {
+        /// How many.
+        messages: u64,
+    },
     /// Messages went without an extension.
     NotOffered {
         /// What the server does not offer.
@@ -105,6 +125,10 @@ impl Note {
                 notes.push(Self::BeyondServer { extension, messages });
             }
         }
+        let messages = tally.not_pipelined;
+        if messages > 0 {
+            notes.push(Self::NotPipelined { messages });
+        }
         let (sessions, recipients) = (tally.sessions_cut, tally.recipients_left_out);
         if sessions > 0 || recipients > 0 {
             notes.push(Self::LimitsObeyed { sessions, recipients });
@@ -128,6 +152,9 @@ impl Note {
             Self::DescriptorLimit { .. } => "descriptor_limit",
             Self::EveryLoginFailed { .. } => "every_login_failed",
             Self::NothingAttempted => "nothing_attempted",
+            Self::GaveUp { .. } => "gave_up",
+            Self::FewerSessions { .. } => "fewer_sessions",
+            Self::NotPipelined { .. } => "not_pipelined",
             Self::NotOffered { .. } => "not_offered",
             Self::BeyondServer { .. } => "beyond_server",
             Self::LimitsObeyed { .. } => "limits_obeyed",
@@ -171,6 +198,18 @@ impl Note {
                 format!("every login failed: {logins} of {logins}")
             }
             Self::NothingAttempted => "no message was attempted in the judged stage".to_owned(),
+            Self::GaveUp { waited, left } => format!(
+                "the run gave up: no session came to a message for {} s, and {left} messages were not started",
+                waited.as_secs()
+            ),
+            Self::FewerSessions { opened, asked } => {
+                format!(
+                    "{asked} sessions were asked for, and {opened} connections were made in all"
+                )
+            }
+            Self::NotPipelined { messages } => format!(
+                "{messages} messages went command by command: the server does not offer PIPELINING"
+            ),
             Self::NotOffered { extension, messages } => {
                 let keyword = extension.keyword();
                 format!(
@@ -221,6 +260,18 @@ impl Note {
                     .to_owned()
             }
             Self::NothingAttempted => "failures and replies tell what happened instead".to_owned(),
+            Self::GaveUp { .. } => {
+                "failures and replies tell why; with `for` under [load] (--for) a run waits as long as that"
+                    .to_owned()
+            }
+            Self::FewerSessions { .. } => {
+                "look at the failures of connect: the target, or a limit on the way, takes no more"
+                    .to_owned()
+            }
+            Self::NotPipelined { .. } => {
+                "its figures are those of one command at a time; `pipeline … end` in a script sends in groups all the same"
+                    .to_owned()
+            }
             Self::NotOffered { extension: Extension::EightBitMime, .. } => {
                 "a server without it may refuse or mend bytes above 127".to_owned()
             }

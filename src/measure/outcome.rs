@@ -255,6 +255,18 @@ impl Failure {
                 "name the certificate that signed it: ca = \"root.pem\" under [target], or --ca; a server must \
                  send the ones between"
             }
+            Self::CertificateInvalid => "verify = false takes it as it is",
+            Self::TlsAlert => {
+                "the server's log says why it ended TLS: look at min_version and max_version, and at client_cert where \
+                 it asks for one"
+            }
+            Self::TlsProtocol => {
+                "the two sides agree on no version, no cipher suite, or not on what TLS is: look at min_version and \
+                 max_version"
+            }
+            Self::ClearTextAfterStarttls => {
+                "somebody on the way, or the server itself, sends clear text behind its 220: no such session may go on"
+            }
             Self::Smtputf8NotOffered => {
                 "without smtputf8 = true under [extensions] such mail is sent as it is written"
             }

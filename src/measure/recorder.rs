@@ -15,7 +15,7 @@ use crate::measure::tally::{
     ArrivalTally, FailureTally, MessageTally, RecipientFates, ReplyKind, ReplyTally, Sample,
     StageTally, Unstarted,
 };
-use crate::measure::tls::{TlsFacts, TlsTally};
+use crate::measure::tls::{TlsFacts, TlsTally, Unsecured};
 use crate::smtp::reply::Reply;
 
 /// Takes the samples of one worker.
@@ -267,9 +267,9 @@ impl Recorder {
         }
     }
 
-    /// A session that could have gone over to TLS goes on in clear text.
-    pub fn stayed_clear(&mut self) {
-        self.tls.clear += 1;
+    /// A session that was opened, where the scenario asks for TLS, has ended without.
+    pub fn unsecured(&mut self, how: Unsecured) {
+        self.tls.count_unsecured(how);
     }
 
     /// A session went over to TLS.
@@ -280,6 +280,11 @@ impl Recorder {
     /// MAIL was written for a message that went without what was asked for, or beyond what the server announces.
     pub fn fell_short(&mut self, stage: u8, shortfall: Shortfall) {
         self.stages[usize::from(stage)].extensions.count(shortfall);
+    }
+
+    /// MAIL was written for a message that was to go out in groups, which the server does not offer to take.
+    pub fn not_pipelined(&mut self, stage: u8) {
+        self.stages[usize::from(stage)].extensions.not_pipelined += 1;
     }
 
     /// MAILMAX (RFC 9422) ended a session that had messages left to send.

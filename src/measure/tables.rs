@@ -181,7 +181,8 @@ fn by_outcome(
     rows
 }
 
-/// Under open load a row each for lag and response time of transactions and sessions behind that of service time.
+/// Under open load a row each for lag and response time of transactions and sessions behind that of service time. A
+/// step that was only ever refused is not left out: it has a row without figures.
 fn steps(collector: &Collector, plan: &Plan, judged: &[u8]) -> Vec<StepRow> {
     let mut rows = Vec::new();
     for (step, name) in collector.layout.steps().iter() {
@@ -189,7 +190,8 @@ fn steps(collector: &Collector, plan: &Plan, judged: &[u8]) -> Vec<StepRow> {
             Clock::ALL.into_iter().filter(|clock| plan.is_open() || *clock == Clock::Service)
         {
             let samples = collector.judged_samples(judged, step, clock);
-            if !samples.is_empty() {
+            let has_any = |stage: &u8| !by_outcome(collector, *stage, None, step, clock).is_empty();
+            if !samples.is_empty() || judged.iter().any(has_any) {
                 rows.push(StepRow { step: name.to_owned(), clock, figures: Figures::of(&samples) });
             }
         }

@@ -39,6 +39,12 @@ pub struct EndOfRun {
 }
 
 impl EndOfRun {
+    /// Messages of closed loads with a bound that no script took up.
+    #[must_use]
+    pub fn messages_left(&self) -> u64 {
+        self.bounds.iter().map(|bound| bound.messages_not_started).sum()
+    }
+
     /// A run that is still going on at `now` (from its start): for results saved under way.
     #[must_use]
     pub fn running(now: Duration) -> Self {
@@ -84,6 +90,8 @@ pub enum RunState {
     Finished,
     /// The user cut it short.
     Interrupted,
+    /// It gave up: for so long no session came to a message, and nothing else would have ended it.
+    Stalled(Duration),
 }
 
 /// What a result is worth.
@@ -192,7 +200,7 @@ pub(super) fn judge(
     match end.state {
         RunState::Interrupted => blame(Verdict::Interrupted, "the run was cut short".to_owned()),
         RunState::Running => blame(Verdict::Incomplete, "the run has not ended".to_owned()),
-        RunState::Finished => {}
+        RunState::Finished | RunState::Stalled(_) => {}
     }
     if end.workers_lost > 0 {
         let lost = end.workers_lost;
@@ -218,6 +226,11 @@ pub(super) fn judge(
     let failed = accounting.messages.fates.of(Fate::GeneratorFailed);
     if failed > 0 {
         blame(Verdict::GeneratorLimited, format!("{failed} messages failed on our own side"));
+    }
+    if let RunState::Stalled(waited) = end.state {
+        let (waited, left) = (waited.as_secs(), end.messages_left());
+        let reason = format!("no message began for {waited} s, and {left} were not started");
+        blame(Verdict::Incomplete, reason);
     }
     validity
 }

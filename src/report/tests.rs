@@ -214,7 +214,7 @@ fn headers_are_the_promised_ones() {
         outcomes.csv: target,stage,script,unit,outcome,count,base,share,share_low,share_high
         failures.csv: target,stage,script,step,failure,fault,count,detail
         addresses.csv: target,stage,number,host,address,preference,sessions,connect_failures,attempted,accepted,deferred,rejected,failed,in_doubt,unfinished,connect_us_p50,connect_us_p50_low,connect_us_p50_high,connect_us_p99,connect_us_p99_low,connect_us_p99_high,greeting_us_p50,greeting_us_p50_low,greeting_us_p50_high,greeting_us_p99,greeting_us_p99_low,greeting_us_p99_high,eod_us_p50,eod_us_p50_low,eod_us_p50_high,eod_us_p99,eod_us_p99_low,eod_us_p99_high
-        intervals.csv: target,stage,second,offered,started,accepted,deferred,rejected,failed,in_doubt,unfinished,open_sessions,replies_2yz,replies_4yz,replies_5yz,messages_per_s,bytes_per_s,lag_us_p99,eod_us_p50,eod_us_p99
+        intervals.csv: target,stage,second,offered,started,accepted,deferred,rejected,failed,in_doubt,unfinished,abandoned,generator_failed,open_sessions,replies_2yz,replies_4yz,replies_5yz,messages_per_s,bytes_per_s,lag_us_p99,eod_us_p50,eod_us_p99
         thresholds.csv: threshold,value,limit,verdict
     "#]]
     .assert_eq(&headers);
@@ -258,8 +258,8 @@ fn rows_are_the_known_values() {
         target,steady,submit,message,deferred,0,738,0,0,0.004065
         target,warmup,submit,noop,timed_out,peer,2,'=1+1
         target,steady,submit,noop,timed_out,peer,18,'=1+1
-        target,warmup,0,,82,80,0,2,0,0,0,2,80,0,2,80,369000,,3901,
-        target,steady,1,,82,80,0,2,0,0,0,2,80,0,2,80,369000,,3907,
+        target,warmup,0,,82,80,0,2,0,0,0,0,0,2,80,0,2,80,369000,,3901,
+        target,steady,1,,82,80,0,2,0,0,0,0,0,2,80,0,2,80,369000,,3907,
         accepted > 99%,0.97561,0.99,fail
         eod.p99 < 500ms,9831,500000,pass
         eod.p99.9 < 500ms,9927,500000,pass

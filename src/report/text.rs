@@ -61,7 +61,7 @@ pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
     }
     steps(&mut text, &summary.steps);
     addresses(&mut text, summary);
-    replies(&mut text, summary);
+    replies(&mut text, summary, plan);
     failures(&mut text, summary);
     for (index, line) in extensions::words(summary).into_iter().enumerate() {
         if index == 0 {
@@ -257,6 +257,17 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
             Clock::Service => step.clone(),
             clock => format!("{step} {}", clock.name()),
         };
+        if figures.count + figures.overflow_count == 0 {
+            text.row(&format!(
+                "{:20}{:>11}{:>10}{:>10}{:>10}  none accepted",
+                cut(&step, 20),
+                0,
+                "-",
+                "-",
+                "-"
+            ));
+            continue;
+        }
         let value = |estimate: Option<Estimate>| time(estimate.map(|estimate| estimate.value));
         let interval = figures.p99.map_or("-".to_owned(), |p99| {
             let high = p99.high.map_or("over 15 min".to_owned(), |us| Microseconds(us).to_string());
@@ -307,21 +318,31 @@ fn addresses(text: &mut Text, summary: &Summary) {
 }
 
 /// Replies of the judged stage, those that were not expected first.
-fn replies(text: &mut Text, summary: &Summary) {
+fn replies(text: &mut Text, summary: &Summary, plan: &Plan) {
     let judged = summary.replies.iter().filter(|row| summary.judged_stages.contains(&row.stage));
     let mut rows: Vec<&ReplyRow> = judged.collect();
     if rows.is_empty() {
         return;
     }
     rows.sort_by_key(|row| row.outcome == Outcome::Accepted);
+    // Where there are several scripts, two rows may differ in nothing else.
+    let scripts = plan.scenario.scripts.len() > 1;
+    let script = |name: &str| if scripts { format!("{:11}", cut(name, 10)) } else { String::new() };
     text.gap();
     text.row(&format!(
-        "{:16}{:>5} {:10}{:11}{:>12}{:>9}  text of the first",
-        "reply to", "code", "enhanced", "outcome", "count", "share"
+        "{}{:16}{:>5} {:10}{:11}{:>12}{:>9}  text of the first",
+        script("script"),
+        "reply to",
+        "code",
+        "enhanced",
+        "outcome",
+        "count",
+        "share"
     ));
     for row in rows.iter().take(LINES_MAX) {
         text.row(&format!(
-            "{:16}{:>5} {:10}{:11}{:>12}{:>9}  {}",
+            "{}{:16}{:>5} {:10}{:11}{:>12}{:>9}  {}",
+            script(&row.script),
             cut(&row.step, 15),
             row.reply_code,
             row.enhanced_code.as_deref().unwrap_or("-"),

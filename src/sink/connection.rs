@@ -56,6 +56,8 @@ pub(super) struct Connection<S> {
     timer: Option<TimerKey>,
     /// Until when input is read and thrown away before closing.
     linger: Option<Instant>,
+    /// Our side of it is closed.
+    shut: bool,
     started: bool,
 }
 
@@ -70,6 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             unsent: Vec::new(),
             timer: None,
             linger: None,
+            shut: false,
             started: false,
         }
     }
@@ -209,13 +212,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             return Poll::Ready(Ok(()));
         }
-        let until = match self.linger {
-            Some(until) => until,
-            None => {
-                ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-                *self.linger.insert(clock::now() + LINGER_MAX)
+        let until = *self.linger.get_or_insert_with(|| clock::now() + LINGER_MAX);
+        if !self.shut {
+            // Under TLS this writes, and so may have to wait for a peer that does not read.
+            match Pin::new(&mut self.stream).poll_shutdown(context)? {
+                Poll::Ready(()) => self.shut = true,
+                Poll::Pending if self.worker.timers.passed() >= until => {
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending => {
+                    self.arm(until, context);
+                    return Poll::Pending;
+                }
             }
-        };
+        }
         let worker = Rc::clone(&self.worker);
         let mut buffers = worker.buffers.borrow_mut();
         loop {

@@ -17,9 +17,16 @@ impl fmt::Display for LineEndInCommand {
 impl std::error::Error for LineEndInCommand {}
 
 /// Commands rendered one behind the other, ready for one write. Keeps its memory between uses.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct CommandBuffer {
     bytes: Vec<u8>,
+}
+
+impl fmt::Debug for CommandBuffer {
+    /// Without what is in it, which may be a login.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CommandBuffer({} bytes)", self.bytes.len())
+    }
 }
 
 impl CommandBuffer {

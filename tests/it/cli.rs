@@ -337,7 +337,8 @@ fn interrupted(signal: Signal, code: i32) {
         .signal(Duration::from_secs(2), signal)
         .limit(Duration::from_secs(40))
         .run()
-        .code(&[code]);
+        .code(&[code])
+        .stderr_has("stopping: messages under way have 30s to end; a second Ctrl-C cuts them");
     assert!(finished.elapsed < Duration::from_secs(30), "it ran on\n{finished}");
     let results = Results::read(&out).add_up();
     assert!(results.messages("accepted") > 0, "{finished}");

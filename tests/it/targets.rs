@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use crate::auth;
 use crate::support::peer::Peer;
 use crate::support::program::Smtpbench;
 use crate::support::results::Results;
@@ -50,6 +51,33 @@ fn a_named_target_is_sent_elsewhere() {
     let finished = Smtpbench::new(&["once", "--target", &target]).arg(path).run().code(&[0]);
     assert_eq!((first.connections(), second.connections()), (0, 0), "{finished}");
     assert_eq!(third.connections(), 1, "{finished}");
+}
+
+#[test]
+fn each_target_has_a_login_of_its_own() {
+    let sinks = [(); 2].map(|()| auth::sink(auth::loopback()));
+    let folder = TempDir::new().unwrap();
+    let (path, mut text) = (folder.path().join("logins.toml"), String::new());
+    // What the users of these sinks are called, and how they prove it.
+    let logins = [("tim", "", "plain"), ("ann", "+2", "scram-sha-256")];
+    for (sink, (user, more, method)) in sinks.iter().zip(logins) {
+        fs::write(folder.path().join(user), format!("{}{more}", auth::PASSWORD)).unwrap();
+        text += &format!(
+            "[targets.{user}]\nurl = \"{}\"\nauth = \"{method}\"\nuser = \"{user}\"\npassword_file = \"{user}\"\n",
+            auth::url(sink)
+        );
+    }
+    fs::write(&path, format!("{text}[load]\nsessions = 1\nmessages = 3\n")).unwrap();
+    for (index, (user, _, method)) in logins.into_iter().enumerate() {
+        let out = folder.path().join(format!("out-{user}"));
+        let run = Smtpbench::new(&["run", "--target", user, "--out"]).arg(&out).arg(&path);
+        let finished = run.run().code(&[0]);
+        assert_eq!(Results::read(&out).add_up().messages("accepted"), 3, "{finished}");
+        assert_eq!(sinks[index].counts().messages, 3, "{finished}");
+        let once = Smtpbench::new(&["once", "--target", user]).arg(&path).run().code(&[0]);
+        once.stdout_has(&format!("-> AUTH {} ", method.to_uppercase())).stdout_has("<- 235 ");
+    }
+    assert_eq!(sinks.map(|sink| sink.counts().messages), [4, 4]);
 }
 
 #[test]

@@ -352,6 +352,9 @@ fn tls_that_is_not_offered_is_a_failure_and_never_a_downgrade() {
     let (finished, results) = run(folder.path(), &target, "preflight = false", &[0, 69]);
     assert!(results.failures("starttls", "tls_not_offered") > 0, "{finished:?}");
     assert_eq!(sink.counts().messages, 0);
+    let facts = facts(folder.path());
+    assert_eq!((&facts["sessions_encrypted"], &facts["sessions_clear"]), (&0.into(), &0.into()));
+    assert_eq!(facts["sessions_failed"], sink.counts().connections, "{finished:?}");
 }
 
 /// A server that plays `script` fails each session at `step`.
@@ -387,9 +390,35 @@ fn a_handshake_that_is_cut_is_a_closed_connection() {
 }
 
 #[test]
+fn a_handshake_that_comes_to_nothing_is_told_by_the_preflight() {
+    for end in ["stall", "close"] {
+        let (folder, peer) =
+            (TempDir::new().unwrap(), Peer::play(&format!("{OFFER}S: 220 go\n{end}")));
+        let scenario = folder.path().join("one.toml");
+        let text = format!(
+            "[target]\nurl = \"{}\"\ntls = \"starttls\"\nverify = false\n[load]\nsessions = 1\nmessages = 1\n\
+             [timeouts]\ntls = \"500ms\"\n",
+            peer.url()
+        );
+        fs::write(&scenario, text).unwrap();
+        Smtpbench::new(&["run"])
+            .arg(&scenario)
+            .arg("--out")
+            .arg(folder.path().join("none"))
+            .limit(LIMIT)
+            .run()
+            .code(&[69])
+            .stderr_has("error: the TLS handshake with smtp://127.0.0.1:")
+            .stderr_has("did not come to its end")
+            .stderr_has("hint: the server's log says why");
+    }
+}
+
+#[test]
 fn an_alert_is_named() {
     // A fatal alert of TLS 1.2: handshake_failure.
-    plays("smtps", "raw \\x15\\x03\\x03\\x00\\x02\\x02\\x28\nstall", "tls", "tls_alert");
+    let alert = "raw \\x15\\x03\\x03\\x00\\x02\\x02\\x28\nstall";
+    plays("smtps", alert, "tls", "tls_alert").stdout_has("the server's log says why it ended TLS");
 }
 
 #[test]

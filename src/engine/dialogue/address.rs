@@ -4,7 +4,9 @@ use super::Dialogue;
 use crate::clock::Instant;
 use crate::engine::desk::Desk;
 use crate::measure::outcome::Failure;
+use crate::plan::Plan;
 use crate::scenario::step::StepId;
+use crate::scenario::target::TargetUrl;
 
 /// The address that was tried last.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,20 @@ impl Dialogue {
     pub fn connecting(&mut self, address: usize, now: Instant) {
         let address = u16::try_from(address).unwrap_or(u16::MAX);
         self.attempt = Attempt { address, began: now };
+    }
+
+    /// The name and the port of the server that this session talks to, where they are known: of several MX hosts the one
+    /// that took the connection.
+    pub(super) fn server<'p>(&self, plan: &'p Plan) -> (Option<&'p str>, Option<u16>) {
+        let Some(target) = plan.targets.first() else { return (None, None) };
+        let destination = target.addresses.get(usize::from(self.attempt.address));
+        match &target.url {
+            TargetUrl::Tcp { host, port, .. } => (Some(host), Some(*port)),
+            TargetUrl::Mx { port, .. } => {
+                (destination.and_then(|one| one.host.as_deref()), Some(*port))
+            }
+            TargetUrl::Unix { .. } | TargetUrl::Embedded => (None, None),
+        }
     }
 
     /// That address took the connection.

@@ -13,7 +13,6 @@ use crate::plan::Plan;
 use crate::scenario::login::Method;
 use crate::scenario::script::Auth;
 use crate::scenario::step::StepId;
-use crate::scenario::target::TargetUrl;
 use crate::smtp::reply::{Reply, Severity};
 use crate::smtp::sasl::{
     self, Client, CredentialError, Credentials, Mechanism, Peer, Secret, fresh_nonce,
@@ -29,7 +28,6 @@ const LOGGED_IN: u16 = 235;
 #[derive(Debug)]
 pub(super) struct Exchange {
     client: Client,
-    began: Instant,
     /// What goes out next, in base64.
     response: Secret,
 }
@@ -43,8 +41,7 @@ impl Dialogue {
 
     /// When the step of `debt` began, where that was before its last command.
     pub(super) fn began(&self, debt: Debt) -> Option<Instant> {
-        let exchange = self.exchange.as_ref().filter(|_| debt.role == Role::Auth)?;
-        Some(exchange.began)
+        matches!(debt.role, Role::Auth | Role::AuthCancel).then_some(self.login_began)
     }
 
     /// What may be shown of bytes that are no reply: during a login they may repeat it, also in pieces too short to
@@ -124,7 +121,8 @@ impl Dialogue {
         desk.out.raw(line.as_bytes());
         desk.out.raw(b"\r\n");
         let response = Secret::new("");
-        self.exchange = Some(Box::new(Exchange { client, began: now, response }));
+        self.exchange = Some(Box::new(Exchange { client, response }));
+        self.login_began = now;
         self.owe(plan, now, StepId::AUTH, Role::Auth, index);
         Some(Action::Write(None))
     }
@@ -135,10 +133,7 @@ impl Dialogue {
         mechanism: Mechanism,
         credentials: Credentials,
     ) -> Result<Client, CredentialError> {
-        let (host, port) = match plan.targets.first().map(|target| &target.url) {
-            Some(TargetUrl::Tcp { host, port, .. }) => (Some(host.as_str()), Some(*port)),
-            _ => (None, None),
-        };
+        let (host, port) = self.server(plan);
         let offered = self.capabilities.auth.unwrap_or_default();
         let peer = Peer { host, port, offered, bindings: &self.security.bindings };
         Client::new(mechanism, credentials, &peer, fresh_nonce())
@@ -302,8 +297,7 @@ impl Dialogue {
         detail: &str,
         then: Todo,
     ) {
-        let exchange = self.exchange.take();
-        let began = exchange.as_ref().map(|exchange| exchange.began);
+        let began = self.exchange.take().map(|_| self.login_began);
         let place = self.place(StepId::AUTH, self.stage_of(plan, desk, began.unwrap_or(now)));
         // What was never written took no time.
         if let Some(began) = began {

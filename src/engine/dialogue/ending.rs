@@ -160,8 +160,8 @@ impl Dialogue {
         self.settle(plan, desk);
         if self.connected {
             desk.recorder.session_closed(self.stage);
-            if self.security.stayed_clear() {
-                desk.recorder.stayed_clear();
+            if let Some(how) = self.security.unsecured() {
+                desk.recorder.unsecured(how);
             }
         }
         self.closing = Some(action);

@@ -27,6 +27,8 @@ pub(super) struct Message {
     pub(super) taken: u32,
     /// Recipients that the replies to the mail data have spoken of (LMTP).
     pub(super) answered: u32,
+    /// Replies to the end of mail data that may come, and need not (LMTP).
+    pub(super) spare: u32,
     /// Recipients that have a fate already.
     pub(super) fates: RecipientFates,
     /// What refused all of it: MAIL's reply.
@@ -57,6 +59,8 @@ pub(super) struct Message {
     pub(super) binary: bool,
     /// Commands of it went out in groups.
     pub(super) pipelined: bool,
+    /// They would have, if the server offered to take them so.
+    pub(super) not_pipelined: bool,
     /// It goes out by BDAT.
     pub(super) bdat: bool,
 }
@@ -90,6 +94,7 @@ impl Message {
             recipient: 0,
             taken: 0,
             answered: 0,
+            spare: 0,
             fates: RecipientFates::default(),
             mail_refused: None,
             refused: false,
@@ -105,6 +110,7 @@ impl Message {
             utf8: false,
             binary: false,
             pipelined: false,
+            not_pipelined: false,
             bdat: false,
         }
     }

@@ -15,6 +15,7 @@ mod replies;
 mod security;
 mod steps;
 mod tickets;
+mod todo;
 mod turns;
 mod values;
 mod via;
@@ -38,6 +39,7 @@ use address::Attempt;
 use auth::Exchange;
 use message::Message;
 use security::SessionSecurity;
+use todo::{Debt, Role, Todo};
 use turns::Turns;
 pub use via::Ends;
 
@@ -63,81 +65,6 @@ pub enum Action {
     },
 }
 
-/// What a reply is owed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Debt {
-    step: StepId,
-    role: Role,
-    /// Index of the operation.
-    op: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Greeting,
-    Ehlo,
-    Helo,
-    /// XCLIENT of our own accord.
-    Xclient,
-    /// HELO after a refused EHLO.
-    Fallback,
-    StartTls,
-    /// The TLS handshake, which no reply settles.
-    Handshake,
-    /// AUTH, and every response after it.
-    Auth,
-    /// `*` instead of a response.
-    AuthCancel,
-    Mail,
-    Rcpt,
-    /// DATA itself.
-    Data,
-    /// A BDAT chunk but the last.
-    Chunk,
-    /// The end of mail data.
-    Eod,
-    /// The dot after a 354 that nobody could use.
-    LoneDot,
-    /// RSET or QUIT of our own accord.
-    OwnRset,
-    Quit,
-    OwnQuit,
-    Other,
-}
-
-/// What comes next once nothing is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Todo {
-    /// The operation at `at`.
-    Op,
-    /// The PROXY header, before the greeting.
-    Header,
-    /// XCLIENT, since EHLO offers it; `hello` is the operation of that EHLO.
-    Xclient { hello: usize },
-    /// EHLO again, since XCLIENT began the session anew.
-    Hello { op: usize },
-    /// HELO, since EHLO was refused.
-    Fallback,
-    /// STARTTLS, since the EHLO at `op` offers it.
-    StartTls { op: usize },
-    /// The TLS handshake; after it the EHLO at `again`, where there is one.
-    Handshake { again: Option<usize> },
-    /// The response to a challenge.
-    Respond { op: usize },
-    /// `*`: the login that AUTH began cannot go on.
-    CancelLogin { op: usize },
-    /// The mail data, since DATA got its 354.
-    Upload { op: usize },
-    /// An empty message: DATA got a 354 and nobody is left to send to.
-    LoneDot { op: usize },
-    /// RSET, then the end of the transaction.
-    Rset,
-    /// The end of the transaction.
-    EndTransaction,
-    /// QUIT, whatever the script says.
-    Quit,
-}
-
 /// One session.
 #[derive(Debug)]
 pub struct Dialogue {
@@ -157,6 +84,8 @@ pub struct Dialogue {
     ends: Ends,
     /// EHLO or HELO was accepted.
     welcomed: bool,
+    /// The last one was rejected.
+    unwelcome: bool,
     /// XCLIENT was taken.
     introduced: bool,
     /// What a transcript should say and no bytes on the wire show.
@@ -191,6 +120,8 @@ pub struct Dialogue {
     failure: Option<Failure>,
     pauses: u64,
     exchange: Option<Box<Exchange>>,
+    /// When the last login began.
+    login_began: Instant,
     /// What the logins so far may not have shown, whoever repeats it.
     hidden: Hidden,
     logged_in: bool,
@@ -236,6 +167,7 @@ impl Dialogue {
             security: SessionSecurity::new(plan, number),
             ends: Ends::default(),
             welcomed: false,
+            unwelcome: false,
             introduced: false,
             remark: None,
             repeats: [0; REPEAT_DEPTH_MAX],
@@ -260,6 +192,7 @@ impl Dialogue {
             failure: None,
             pauses: 0,
             exchange: None,
+            login_began: now,
             hidden: Hidden::default(),
             logged_in: false,
             login_failed: false,

@@ -46,6 +46,9 @@ impl Dialogue {
                         wire.owe_again(owed);
                     }
                 }
+                Some(Event::Unsolicited(reply)) if self.is_spare(reply.code()) => {
+                    self.handle_spare(desk, &reply);
+                }
                 Some(Event::Unsolicited(reply)) => self.handle_unsolicited(plan, desk, now, &reply),
                 Some(Event::Fault(owed, fault)) => {
                     let detail = match fault {
@@ -94,6 +97,10 @@ impl Dialogue {
             self.heed_closing(plan, desk, now, reply.code());
             return false;
         }
+        if debt.role == Role::OwnRset && self.is_spare(reply.code()) {
+            self.handle_spare(desk, reply);
+            return true;
+        }
         let lmtp = plan.protocol() == Protocol::Lmtp;
         let mut again = false;
         let outcome = self.judge(plan, debt, reply.code());
@@ -113,8 +120,10 @@ impl Dialogue {
         if debt.step == StepId::RSET || debt.role == Role::Eod {
             self.message.iter_mut().for_each(|message| message.open = false);
         }
-        self.welcomed |= matches!(debt.role, Role::Ehlo | Role::Helo | Role::Fallback)
-            && outcome == Outcome::Accepted;
+        if matches!(debt.role, Role::Ehlo | Role::Helo | Role::Fallback) {
+            self.welcomed |= outcome == Outcome::Accepted;
+            self.unwelcome = outcome == Outcome::Rejected;
+        }
         match debt.role {
             Role::Greeting => {
                 if outcome != Outcome::Accepted {
@@ -142,7 +151,7 @@ impl Dialogue {
                 self.todo = Todo::Quit;
             }
             Role::Ehlo if outcome == Outcome::Rejected && !self.collecting => {
-                self.todo = Todo::Fallback;
+                self.todo = Todo::Fallback { op: debt.op };
             }
             Role::Ehlo if self.awaits_xclient(plan) => {
                 self.outcome = outcome;
@@ -325,13 +334,38 @@ impl Dialogue {
             Severity::Permanent => Fate::Rejected,
         };
         if plan.protocol() == Protocol::Lmtp
-            && let Some(message) = self.message.as_mut().filter(|message| !message.ended)
-            && message.note_answer(fate)
+            && let Some(message) = self.message.as_mut()
         {
-            return true;
+            if message.ended {
+                // A chunk of it was refused. Whether its last one then gets a reply for each recipient (RFC 2033 section
+                // 4.2) or one, servers differ.
+                message.spare = message.taken.saturating_sub(1);
+            } else if message.note_answer(fate) {
+                return true;
+            }
         }
         self.end_message(plan, desk, now, fate, Some(outcome));
         false
+    }
+
+    /// Whether a reply is one of those that may come behind the one to mail data of which a chunk was refused: a refusal,
+    /// where the RSET that follows is never refused.
+    fn is_spare(&self, code: ReplyCode) -> bool {
+        let spare = self.message.as_ref().map_or(0, |message| message.spare);
+        spare > 0 && code.number() != CLOSING && is_refusal(code)
+    }
+
+    /// Such a reply is counted and not timed: it was owed to nobody.
+    fn handle_spare(&mut self, desk: &mut Desk, reply: &Reply<'_>) {
+        let Some(message) = self.message.as_mut() else { return };
+        message.spare -= 1;
+        let outcome = match reply.code().severity() {
+            Severity::Permanent => Outcome::Rejected,
+            _ => Outcome::Deferred,
+        };
+        let stage = message.stage;
+        let place = self.place(StepId::EOD, stage);
+        desk.recorder.reply(place, outcome, reply, |text| self.hidden.clean(text));
     }
 
     /// A reply that nobody was owed: which command the next one belongs to is not known any more.
@@ -353,6 +387,10 @@ impl Dialogue {
         let detail = self.excerpt(reply.raw());
         self.lose(plan, desk, now, None, Failure::Unsolicited, &detail);
     }
+}
+
+fn is_refusal(code: ReplyCode) -> bool {
+    matches!(code.severity(), Severity::Transient | Severity::Permanent)
 }
 
 fn failure_of(fault: ReplyFault) -> Failure {

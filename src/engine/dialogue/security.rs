@@ -4,6 +4,7 @@ use super::{Action, Dialogue, Role, Todo};
 use crate::clock::Instant;
 use crate::engine::desk::Desk;
 use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
+use crate::measure::tls::Unsecured;
 use crate::message::seed::{Purpose, choice, uniform};
 use crate::net::tls::Secured;
 use crate::plan::Plan;
@@ -54,9 +55,11 @@ impl SessionSecurity {
         self.secured.is_some()
     }
 
-    /// Whether the session was one in clear text where some are under TLS.
-    pub(super) fn stayed_clear(&self) -> bool {
-        self.asked && !self.began && matches!(self.tls, TlsUse::None | TlsUse::Opportunistic)
+    /// How a session that is not under TLS counts, where the scenario asks for TLS.
+    pub(super) fn unsecured(&self) -> Option<Unsecured> {
+        let may_stay = !self.began && matches!(self.tls, TlsUse::None | TlsUse::Opportunistic);
+        let counts = self.asked && !self.is_encrypted();
+        counts.then_some(if may_stay { Unsecured::Clear } else { Unsecured::Failed })
     }
 
     /// Whether it may not go on in clear text.
@@ -66,6 +69,12 @@ impl SessionSecurity {
 }
 
 impl Dialogue {
+    /// Whether a TLS handshake was begun and has not come to its end.
+    #[must_use]
+    pub fn is_in_handshake(&self) -> bool {
+        self.security.began && !self.security.is_encrypted()
+    }
+
     /// What follows from the capabilities that the EHLO at `op` was answered with.
     pub(super) fn after_ehlo(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, op: usize) {
         if !self.security.is_encrypted() && !self.writes_starttls(plan) {
@@ -114,12 +123,17 @@ impl Dialogue {
     pub(super) fn stops_clear_text(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> bool {
         let stops = self.security.is_due();
         if stops {
-            // What a group has gathered so far does not go out, so no reply to it is owed.
-            desk.out.clear();
-            self.wire = Session::default();
+            self.forget_gathered(desk);
             self.refuse_clear_text(plan, desk, now);
         }
         stops
+    }
+
+    /// What a group has gathered so far does not go out, so no reply to it is owed.
+    pub(super) fn forget_gathered(&mut self, desk: &mut Desk) {
+        desk.out.clear();
+        self.wire = Session::default();
+        self.collecting = false;
     }
 
     /// The reply to STARTTLS, but for bytes behind it.
@@ -132,6 +146,14 @@ impl Dialogue {
         outcome: Outcome,
         code: u16,
     ) {
+        if self.security.is_encrypted() {
+            // TLS within TLS is not to be had, and a server that begins it hears nothing else any more.
+            if code == 220 {
+                self.end_message(plan, desk, now, Fate::Failed, Some(Outcome::Unexpected));
+                self.end(plan, desk, now, Outcome::Unexpected);
+            }
+            return;
+        }
         self.security.declined = code != 220;
         if code == 220 && outcome == Outcome::Accepted {
             let again = matches!(self.op(plan, op), Op::Command(c) if c.verb == Verb::Ehlo);

@@ -45,7 +45,7 @@ impl Dialogue {
                 Todo::Header => self.put_header(plan, desk, now),
                 Todo::Xclient { hello } => self.xclient(plan, desk, now, hello),
                 Todo::Hello { op } => self.hello_again(plan, desk, now, op),
-                Todo::Fallback => self.fall_back(plan, desk, now),
+                Todo::Fallback { op } => self.fall_back(plan, desk, now, op),
                 Todo::StartTls { op } => Some(self.write_starttls(plan, desk, now, op)),
                 Todo::Handshake { again } => Some(self.handshake(plan, now, again)),
                 Todo::Respond { op } => Some(self.respond(plan, desk, now, op)),
@@ -134,7 +134,10 @@ impl Dialogue {
             Op::Pause(range) => Some(Action::Sleep(self.pause(plan, range))),
             Op::GroupStart { when_offered } => {
                 self.collecting = !when_offered || self.capabilities.pipelining;
-                self.message.iter_mut().for_each(|m| m.pipelined |= self.collecting);
+                if let Some(message) = &mut self.message {
+                    message.pipelined |= self.collecting;
+                    message.not_pipelined |= !self.collecting;
+                }
                 None
             }
             Op::GroupEnd => {
@@ -201,7 +204,9 @@ impl Dialogue {
             self.start_tls(plan, desk, now, index);
             return None;
         }
-        if command.verb == Verb::Mail && self.stops_clear_text(plan, desk, now) {
+        if command.verb == Verb::Mail
+            && (self.stops_clear_text(plan, desk, now) || self.stops_wrong_name(plan, desk, now))
+        {
             return None;
         }
         let role = match command.verb {
@@ -210,7 +215,8 @@ impl Dialogue {
             Verb::Rcpt => Role::Rcpt,
             Verb::Quit => Role::Quit,
             Verb::Helo => Role::Helo,
-            Verb::Rset | Verb::Starttls | Verb::Other => Role::Other,
+            Verb::Starttls => Role::StartTls,
+            Verb::Rset | Verb::Other => Role::Other,
         };
         // RFC 2033 section 4.1: the same greeting under another name.
         let lhlo = role == Role::Ehlo && plan.protocol() == Protocol::Lmtp;
@@ -289,6 +295,9 @@ impl Dialogue {
                 desk.recorder.arrival_started(message.stage);
             }
             desk.recorder.message_started(message.stage, self.script, message.planned);
+            if message.not_pipelined {
+                desk.recorder.not_pipelined(message.stage);
+            }
         }
     }
 
@@ -464,9 +473,8 @@ impl Dialogue {
         Some(Action::Write(Some(part)))
     }
 
-    fn fall_back(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> Step {
+    fn fall_back(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, index: usize) -> Step {
         // EHLO's own line, with the other verb: the name may be anything that the script says.
-        let index = self.at.saturating_sub(1);
         let Op::Command(command) = self.op(plan, index) else { return None };
         let Desk { out, date, .. } = desk;
         let rendered = out.line(|out| {

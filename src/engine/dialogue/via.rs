@@ -8,7 +8,7 @@ use crate::engine::desk::Desk;
 use crate::measure::outcome::{Failure, Outcome};
 use crate::message::template::Template;
 use crate::plan::Plan;
-use crate::scenario::script::Op;
+use crate::scenario::script::{Op, Verb};
 use crate::scenario::step::StepId;
 use crate::scenario::via::{Carrier, ClientAddress, Via, is_unknown};
 use crate::smtp::capabilities::Capabilities;
@@ -36,6 +36,12 @@ impl Dialogue {
     #[must_use]
     pub fn was_welcomed(&self) -> bool {
         self.welcomed
+    }
+
+    /// Whether no EHLO or HELO was accepted, and the last one rejected.
+    #[must_use]
+    pub fn was_refused_hello(&self) -> bool {
+        self.unwelcome && !self.welcomed
     }
 
     /// Whether the server took what XCLIENT says of the client.
@@ -115,8 +121,27 @@ impl Dialogue {
         match self.capabilities.xclient {
             Some(offered) if offered.has(Attribute::Addr) => self.todo = Todo::Xclient { hello },
             Some(_) => self.not_offered(plan, desk, now, "the server's XCLIENT takes no ADDR"),
+            None if self.said_helo(plan) => {
+                self.not_offered(plan, desk, now, "HELO learns of no XCLIENT: say EHLO");
+            }
             None => self.not_offered(plan, desk, now, "the server offers no XCLIENT"),
         }
+    }
+
+    /// Whether the script greets by HELO.
+    fn said_helo(&self, plan: &Plan) -> bool {
+        matches!(self.op(plan, self.hello), Op::Command(command) if command.verb == Verb::Helo)
+    }
+
+    /// Whether the session is about to send mail before the server knows whose it is to be.
+    pub(super) fn stops_wrong_name(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> bool {
+        let stops = self.awaits_xclient(plan);
+        if stops {
+            self.forget_gathered(desk);
+            let what = "the script says MAIL before the reply to EHLO, which offers XCLIENT";
+            self.not_offered(plan, desk, now, what);
+        }
+        stops
     }
 
     /// What the scenario asks for cannot be had: the session does nothing else under a wrong name.

@@ -5,7 +5,7 @@ use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::FailureTally;
 use crate::measure::thresholds::ThresholdRow;
-use crate::measure::validity::{CEILING, EndOfRun};
+use crate::measure::validity::{CEILING, EndOfRun, RunState};
 use crate::plan::{Plan, Target};
 use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
@@ -55,6 +55,13 @@ pub(super) fn notes(
     if collector.stage_messages(judged).attempted == 0 {
         notes.push(Note::NothingAttempted);
     }
+    if let RunState::Stalled(waited) = end.state {
+        notes.push(Note::GaveUp { waited, left: end.messages_left() });
+    }
+    let (opened, asked) = sessions(collector, plan);
+    if opened < asked {
+        notes.push(Note::FewerSessions { opened, asked });
+    }
     if !eod.is_empty() && Quantile::P99.interval(eod.samples()).is_none() {
         notes.push(Note::TooFewSamples {
             step: "eod".to_owned(),
@@ -77,6 +84,17 @@ pub(super) fn notes(
     notes
 }
 
+/// Connections that stood, and how many there should have been: none more where every attempt succeeded and the work was
+/// done by fewer. An open load opens what it needs.
+fn sessions(collector: &Collector, plan: &Plan) -> (u64, u64) {
+    let opened = collector.stages.iter().map(|tally| tally.opened).sum();
+    let mut failed = collector.failures.keys();
+    let failed = failed.any(|place| collector.layout.place_parts(*place).step == StepId::CONNECT);
+    let loads = plan.scenario.loads.iter().filter(|load| load.open().is_none());
+    let asked = loads.map(|load| u64::from(load.sessions_max())).sum();
+    (opened, if failed { asked } else { 0 })
+}
+
 /// How many logins failed, where none was accepted.
 fn failed_logins(collector: &Collector) -> Option<u64> {
     let (mut accepted, mut failed) = (0, 0);
@@ -94,7 +112,8 @@ fn failed_logins(collector: &Collector) -> Option<u64> {
     for (place, tally) in &collector.failures {
         if collector.layout.place_parts(*place).step == StepId::AUTH {
             let kinds = tally.sorted().into_iter();
-            let unsampled = kinds.filter(|(kind, ..)| *kind == Failure::AuthNotOffered);
+            let never_said = [Failure::AuthNotOffered, Failure::Internal];
+            let unsampled = kinds.filter(|(kind, ..)| never_said.contains(kind));
             failed += unsampled.map(|(_, count, _)| count).sum::<u64>();
         }
     }

@@ -33,6 +33,8 @@ pub(super) fn facts(der: &[u8]) -> Certificate {
     }
     facts.key = match certificate.public_key().parsed() {
         Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
+        // The library counts whole bytes of a coordinate: 66 of them in P-521.
+        Ok(PublicKey::EC(point)) if point.key_size() == 528 => "EC 521".to_owned(),
         Ok(PublicKey::EC(point)) => format!("EC {}", point.key_size()),
         _ => certificate.public_key().algorithm.algorithm.to_string(),
     };
@@ -89,4 +91,62 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn der() -> Vec<u8> {
+        let mut params =
+            rcgen::CertificateParams::new(vec!["a.test".to_owned(), "192.0.2.1".to_owned()])
+                .unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "a.test");
+        let key = rcgen::KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_is_read() {
+        let der = der();
+        let facts = facts(&der);
+        assert_eq!((&*facts.subject, &*facts.issuer), ("CN=a.test", "CN=a.test"));
+        assert_eq!(facts.names, ["a.test", "192.0.2.1"]);
+        assert_eq!(facts.not_before, "2020-01-01T00:00:00Z");
+        assert_eq!((&*facts.not_after, &*facts.key), ("2030-01-01T00:00:00Z", "EC 256"));
+        assert_eq!((facts.sha256.len(), facts.end_point.len()), (64, 32));
+        assert!(is_self_signed(&der));
+        let at = |date: &str| {
+            let time: jiff::Timestamp = date.parse().unwrap();
+            is_valid_at(&der, u64::try_from(time.as_second()).unwrap())
+        };
+        assert_eq!(at("2019-12-31T23:59:59Z"), Ordering::Less);
+        assert_eq!(at("2020-01-01T00:00:00Z"), Ordering::Equal);
+        assert_eq!(at("2030-01-01T00:00:00Z"), Ordering::Equal);
+        assert_eq!(at("2030-01-01T00:00:01Z"), Ordering::Greater);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_shows_is_read_or_left(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+            length in any::<prop::sample::Index>(),
+            cut in any::<bool>(),
+        ) {
+            let mut bytes = der();
+            for (index, byte) in changes {
+                let at = index.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if cut {
+                bytes.truncate(length.index(bytes.len()));
+            }
+            let _ = (facts(&bytes), is_self_signed(&bytes), is_valid_at(&bytes, 0));
+        }
+    }
 }

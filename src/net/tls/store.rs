@@ -7,9 +7,10 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// Tickets that are kept for one name: as many as a worker may have sessions open, since TLS 1.3 uses each but once.
-/// The library's own store keeps eight, which leaves most of a hundred sessions without one.
-const TICKETS_MAX: usize = 100_000;
+/// Tickets that are kept for one name. TLS 1.3 uses each but once, and every handshake brings at least one, so there have to
+/// be as many as a worker has handshakes under way at once; the library's own store keeps eight. Servers send two with a full
+/// handshake, which would pile up in a long run: a ticket and what belongs to it are about a kilobyte.
+const TICKETS_MAX: usize = 16_384;
 
 /// What one worker remembers, so the lock is never waited for: the library asks for a store that could be shared.
 #[derive(Debug, Default)]

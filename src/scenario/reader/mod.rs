@@ -309,6 +309,7 @@ impl Reader<'_> {
     /// Moves what was found in `text` to its place in the file. Leaves out what only follows from another fault.
     fn adopt(&mut self, text: &Text, found: &Faults) {
         let lost = |fault: &&Fault| match &fault.place {
+            Place::Scenario(part) if text.has_gap_near(part) => true,
             Place::Scenario(part) => {
                 let word = text.value.get(part.clone()).unwrap_or_default();
                 self.lost_tables.iter().any(|table| word.contains(&format!("{table}.")))

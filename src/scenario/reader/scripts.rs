@@ -75,7 +75,7 @@ impl Reader<'_> {
         if let DeValue::String(_) = field.value {
             self.check_literal(field)?;
         }
-        let text = self.text(field)?;
+        let text = self.text_with_gaps(field)?;
         self.check_braces(&text)?;
         self.check_marks(&text)?;
         let mut found = Faults::default();
@@ -85,7 +85,7 @@ impl Reader<'_> {
         let script =
             parse_script_for(setting, &text.value, 0, name, weight, names, steps, &mut found);
         self.adopt(&text, &found);
-        script.filter(|script| self.check_starttls(&text, script))
+        script.filter(|script| self.check_starttls(&text, script)).filter(|_| text.is_whole())
     }
 
     /// Refuses escapes: in a script a backslash is a byte of the wire, or one of `send`'s own escapes.

@@ -22,7 +22,12 @@ pub(super) struct Text {
     origin: Origin,
     /// Values of variables in `value`, with their names. Never shown.
     secrets: Vec<(String, String)>,
+    /// Bytes of `value` that stand for variables which have none.
+    gaps: Vec<Range<usize>>,
 }
+
+/// What stands in `Text::value` for a variable that has no value, so that the rest can be looked at.
+const GAP: &str = "unset";
 
 #[derive(Clone)]
 enum Origin {
@@ -49,26 +54,27 @@ impl Text {
     /// What was given with a flag.
     pub(super) fn flag(flag: &'static str, value: &str) -> Self {
         let (value, shown) = (value.to_owned(), value.to_owned());
-        Self { value, shown, origin: Origin::Flag(flag), secrets: Vec::new() }
+        Self { value, shown, origin: Origin::Flag(flag), secrets: Vec::new(), gaps: Vec::new() }
     }
 
     /// The TOML string at `span` of `source`, which TOML reads as `decoded`. Faulty variables are added to
-    /// `faults`; then there is no value.
+    /// `faults`, and leave [`GAP`] where they stand.
     pub(super) fn scenario(
         source: &str,
         span: Range<usize>,
         decoded: &str,
         environment: Environment<'_>,
         faults: &mut Faults,
-    ) -> Option<Self> {
+    ) -> Self {
         let pieces = pieces_of(source, &span, decoded);
         let mut text = Self {
             value: String::with_capacity(decoded.len()),
             shown: decoded.to_owned(),
             origin: Origin::Flag(""),
             secrets: Vec::new(),
+            gaps: Vec::new(),
         };
-        let (mut out, mut whole) = (Vec::new(), true);
+        let mut out = Vec::new();
         let mut done = 0;
         while let Some(found) = decoded[done..].find("${").map(|at| at + done) {
             // `$${` is a literal `${`.
@@ -87,7 +93,8 @@ impl Text {
                         text.secrets.push((name, value));
                     }
                     Err((message, hint)) => {
-                        whole = false;
+                        text.value.push_str(GAP);
+                        text.gaps.push(start..text.value.len());
                         faults.add(place.clone(), message, hint);
                     }
                 }
@@ -97,7 +104,23 @@ impl Text {
         }
         text.copy(&mut out, &pieces, decoded, done..decoded.len());
         text.origin = Origin::Scenario { span, pieces: out };
-        whole.then_some(text)
+        text
+    }
+
+    /// Whether every variable has a value.
+    pub(super) fn is_whole(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    /// Whether a line of the value that has a part of `part` in it also has a gap: what is wrong there may only follow from
+    /// that.
+    pub(super) fn has_gap_near(&self, part: &Range<usize>) -> bool {
+        let line = |gap: &Range<usize>| {
+            let begin = self.value[..gap.start].rfind('\n').map_or(0, |at| at + 1);
+            let end = self.value[gap.end..].find('\n').map_or(self.value.len(), |at| gap.end + at);
+            begin..end
+        };
+        self.gaps.iter().map(line).any(|line| part.start <= line.end && line.start <= part.end)
     }
 
     /// Whether a variable was put in.

@@ -13,10 +13,15 @@ use crate::units::{self, UnitError};
 impl Reader<'_> {
     /// The text of `field`, variables put in.
     pub(super) fn text(&mut self, field: &Field<'_>) -> Option<Text> {
+        self.text_with_gaps(field).filter(Text::is_whole)
+    }
+
+    /// The same, also where a variable has no value: that is a fault already.
+    pub(super) fn text_with_gaps(&mut self, field: &Field<'_>) -> Option<Text> {
         if let DeValue::String(decoded) = field.value {
             let span = field.span.clone();
             let environment = self.environment;
-            return Text::scenario(self.text, span, decoded, environment, &mut self.faults);
+            return Some(Text::scenario(self.text, span, decoded, environment, &mut self.faults));
         }
         self.wrong_type(field, "text in quotes");
         None

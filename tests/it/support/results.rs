@@ -82,6 +82,8 @@ impl Results {
             ("failed", "failed"),
             ("in_doubt", "in_doubt"),
             ("unfinished", "unfinished"),
+            ("abandoned", "abandoned"),
+            ("generator_failed", "generator_failed"),
         ] {
             let sum = intervals.sum(column, &[]);
             let total = self.messages(outcome);

@@ -4,6 +4,8 @@ use super::security::secured;
 use super::*;
 use crate::measure::summary::Summary;
 use crate::measure::validity::EndOfRun;
+use crate::plan::Destination;
+use crate::scenario::Warmup;
 use crate::scenario::login::{Login, Method, SecretTemplate};
 use crate::scenario::script::{Setting, parse_script_for};
 use crate::smtp::sasl::{
@@ -486,4 +488,53 @@ fn a_server_that_answers_a_cancelled_login_badly_fails_it_once() {
     let (sent, summary, _) = converse(&plan, SessionSecurity::default(), answer);
     assert_eq!(sent.last().map(String::as_str), Some("*"));
     assert_eq!(summary.failures.iter().map(|row| row.count).sum::<u64>(), 1);
+}
+
+#[test]
+fn all_of_a_login_belongs_to_the_stage_in_which_it_began() {
+    for (replies, row) in [
+        (["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6", "235 in"], ("accepted", 3)),
+        (["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6", "535 no"], ("rejected", 3)),
+        (["334 VXNlcm5hbWU6", "334 <what>", "501 cancelled"], ("lost", 3)),
+    ] {
+        let mut plan = login_plan(named(Mechanism::Login), SHORT);
+        // EHLO goes out after 1 ms, AUTH after 2, its responses after 3 and 4.
+        let warmup = Warmup::For(Duration::from_micros(2500));
+        let load = Load { warmup, ..plan.scenario.loads[0].clone() };
+        plan = plan.under(vec![load]);
+        let mut replies_left = replies.into_iter();
+        let answer = |line: &str| match line {
+            "EHLO me.test" => "250-hi|250 AUTH LOGIN".to_owned(),
+            "QUIT" => "221 bye".to_owned(),
+            _ => replies_left.next().unwrap().to_owned(),
+        };
+        let (_, summary, _) = converse(&plan, SessionSecurity::default(), answer);
+        let steps = summary.latency.iter().filter(|row| row.step == "auth" && row.script.is_some());
+        let samples: Vec<_> = steps
+            .filter_map(|row| Some((&*row.stage, row.outcome?.name(), row.figures.count)))
+            .collect();
+        assert_eq!(samples, [("warmup", row.0, 1)], "{replies:?}");
+        let said = summary.replies.iter().filter(|row| row.step == "auth");
+        let said: Vec<_> = said.map(|row| (&*row.stage, row.count)).collect();
+        assert_eq!(said.iter().map(|(_, count)| count).sum::<u64>(), row.1, "{said:?}");
+        assert!(said.iter().all(|(stage, _)| *stage == "warmup"), "{replies:?}: {said:?}");
+        let failed = summary.failures.iter().all(|row| row.stage == "warmup");
+        assert!(failed, "{:?}", summary.failures);
+    }
+}
+
+#[test]
+fn a_token_names_the_mx_host_that_took_the_connection() {
+    let mut plan = login_plan(named(Mechanism::OauthBearer), SHORT);
+    plan.targets[0].url = TargetUrl::parse("mx://example.test:2525").unwrap();
+    let host = |host: &str| Destination {
+        host: Some(host.to_owned()),
+        ..Address::Tcp(([127, 0, 0, 1], 2525).into()).into()
+    };
+    plan.targets[0].addresses = vec![host("mx1.test"), host("mx2.test")];
+    let mut dialogue = Dialogue::new(&plan, 0, 0, Box::new([]), clock::now());
+    for (address, name) in [(0, "mx1.test"), (1, "mx2.test")] {
+        dialogue.connecting(address, clock::now());
+        assert_eq!(dialogue.server(&plan), (Some(name), Some(2525)));
+    }
 }

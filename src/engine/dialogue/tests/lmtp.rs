@@ -124,3 +124,53 @@ fn a_refused_lhlo_is_not_followed_by_helo() {
          closed:",
     );
 }
+
+const CHUNKS: &str = "hello\ntransaction pipelined\nMAIL FROM:<{{sender}}>\nRCPT TO:<{{recipient}}>\nBDAT chunk 400\nend";
+
+/// A message of two chunks to two recipients, of which the first chunk is refused; `replies` are those to the last one and
+/// to what follows it.
+#[track_caller]
+fn check_refused_chunk(replies: &str) {
+    check_lmtp(
+        CHUNKS,
+        1,
+        2,
+        &format!(
+            "S: 220 hi
+             C: LHLO me.test
+             S: 250-ok|250 PIPELINING
+             C: MAIL FROM:<from@sender.test> / RCPT TO:<to@recipient.test> / RCPT TO:<to@recipient.test> / BDAT 400 <data>
+             C: BDAT 100 LAST <data>
+             S: 250 ok|250 ok|250 ok|452 full
+             {replies}
+             C: QUIT
+             S: 221 bye
+             closed: 1 deferred"
+        ),
+    );
+}
+
+#[test]
+fn behind_a_refused_chunk_the_last_one_may_have_one_reply_or_one_a_recipient() {
+    check_refused_chunk("S: 503 no\nC: RSET\nS: 250 ok");
+    check_refused_chunk("S: 503 no|503 no\nC: RSET\nS: 250 ok");
+    check_refused_chunk("S: 503 no\nC: RSET\nS: 503 no|250 ok");
+    check_refused_chunk("S: 503 no\nC: RSET\nS: 503 no\nS: 250 ok");
+}
+
+#[test]
+fn a_reply_more_than_there_are_recipients_ends_the_session_all_the_same() {
+    check_lmtp(
+        CHUNKS,
+        1,
+        2,
+        "S: 220 hi
+         C: LHLO me.test
+         S: 250-ok|250 PIPELINING
+         C: MAIL FROM:<from@sender.test> / RCPT TO:<to@recipient.test> / RCPT TO:<to@recipient.test> / BDAT 400 <data>
+         C: BDAT 100 LAST <data>
+         S: 250 ok|250 ok|250 ok|452 full
+         S: 503 no|503 no|503 no
+         closed: 1 deferred",
+    );
+}

@@ -81,3 +81,28 @@ fn a_pipelined_mail_that_is_refused_names_the_message() {
          closed: 1 deferred",
     );
 }
+
+#[test]
+fn a_refused_ehlo_of_a_group_falls_back_to_helo_behind_it() {
+    check(
+        "pipeline\nEHLO me.test\nNOOP\nend\ntransaction\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nend\nQUIT",
+        1,
+        1,
+        "S: 220 hi
+         C: EHLO me.test / NOOP
+         S: 502 what|250 ok
+         C: HELO me.test
+         S: 250 ok
+         C: MAIL FROM:<a@b>
+         S: 250 ok
+         C: RCPT TO:<c@d>
+         S: 250 ok
+         C: DATA
+         S: 354 go
+         C: <data .>
+         S: 250 taken
+         C: QUIT
+         S: 221 bye
+         closed: 1 accepted",
+    );
+}

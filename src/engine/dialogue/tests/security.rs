@@ -248,16 +248,63 @@ fn a_go_ahead_that_the_script_does_not_expect_ends_the_session_without_a_word() 
 }
 
 #[test]
-fn a_session_is_counted_once_as_encrypted_or_clear() {
-    let counted = |script: &str, talk: &str| {
-        let mut plan = plan(script, 1, 1);
-        plan.targets[0].security.tls = TlsUse::Opportunistic;
-        let tls = play(&plan, talk).tls;
-        (tls.encrypted(), tls.clear)
+fn a_second_starttls_is_a_command_like_any_other_but_for_its_220() {
+    let talk = |end: &str| {
+        format!(
+            "S: 220 hi
+             C: EHLO me.test
+             S: 250-ok
+             S: 250 STARTTLS
+             C: STARTTLS
+             S: 220 go
+             TLS
+             C: EHLO me.test
+             S: 250 ok
+             C: STARTTLS
+             {end}
+             closed:"
+        )
     };
+    let goes_on = "\nC: NOOP\nS: 250 ok\nC: QUIT\nS: 221 bye";
+    check(
+        TlsUse::Starttls,
+        "EHLO me.test\nSTARTTLS\nEHLO me.test\nSTARTTLS => 503\nNOOP\nQUIT",
+        &talk(&format!("S: 503 what{goes_on}")),
+    );
+    check(
+        TlsUse::Starttls,
+        "EHLO me.test\nSTARTTLS\nEHLO me.test\nSTARTTLS\nNOOP\nQUIT",
+        &talk(&format!("S: 503 what{goes_on}")),
+    );
+    check(
+        TlsUse::Starttls,
+        "EHLO me.test\nSTARTTLS\nEHLO me.test\nSTARTTLS => 503\nNOOP\nQUIT",
+        &talk("S: 220 go"),
+    );
+}
+
+#[test]
+fn a_session_is_counted_once_as_encrypted_clear_or_neither() {
+    let counted = |tls: TlsUse, script: &str, talk: &str| {
+        let mut plan = plan(script, 1, 1);
+        plan.targets[0].security.tls = tls;
+        let tls = play(&plan, talk).tls;
+        (tls.encrypted(), tls.clear, tls.failed)
+    };
+    use TlsUse::{Opportunistic, Starttls};
     let helo = "S: 220 hi\nC: HELO me\nS: 250 ok\nC: QUIT\nS: 221 bye\nclosed:";
-    assert_eq!(counted("HELO me\nQUIT", helo), (0, 1));
+    assert_eq!(counted(Opportunistic, "HELO me\nQUIT", helo), (0, 1, 0));
     let late = "S: 220 hi\nC: EHLO me\nS: 250 ok\nC: EHLO me\nS: 250-ok|250 STARTTLS\nC: STARTTLS\nS: 220 go\nTLS
                 C: EHLO me\nS: 250 ok\nC: QUIT\nS: 221 bye\nclosed:";
-    assert_eq!(counted("EHLO me\nEHLO me\nQUIT", late), (1, 0));
+    assert_eq!(counted(Opportunistic, "EHLO me\nEHLO me\nQUIT", late), (1, 0, 0));
+    let busy = "S: 220 hi\nC: EHLO me\nS: 451 later\nC: QUIT\nS: 221 bye\nclosed:";
+    assert_eq!(counted(Opportunistic, "EHLO me\nQUIT", busy), (0, 1, 0));
+    assert_eq!(counted(Starttls, "EHLO me\nQUIT", busy), (0, 0, 1));
+    let none = "S: 220 hi\nC: EHLO me\nS: 250 ok\nC: QUIT\nS: 221 bye\nclosed:";
+    assert_eq!(counted(Starttls, "EHLO me\nQUIT", none), (0, 0, 1));
+    assert_eq!(counted(TlsUse::None, "EHLO me\nQUIT", none), (0, 0, 0));
+    assert_eq!(
+        counted(Starttls, "EHLO me\nQUIT", "S: 554 no\nC: QUIT\nS: 221 bye\nclosed:"),
+        (0, 0, 1)
+    );
 }

@@ -429,3 +429,40 @@ fn xclient_is_not_forgotten_where_tls_is_refused_and_need_not_be() {
          closed:",
     );
 }
+
+#[test]
+fn mail_that_the_script_sends_before_xclient_could_be_offered_stays_here() {
+    let mail = "transaction pipelined\nMAIL FROM:<a@b>\nRCPT TO:<c@d>\nDATA\nend\nQUIT";
+    let plan = plan_via(Carrier::Xclient, mail, &["192.0.2.7"]);
+    play(&plan, "S: 220 hi\nC: QUIT\nS: 221 bye\nclosed:");
+    let plan = plan_via(Carrier::Xclient, &format!("HELO me.test\n{mail}"), &["192.0.2.7"]);
+    let summary = play(
+        &plan,
+        "S: 220 hi
+         C: HELO me.test
+         S: 250 ok
+         C: QUIT
+         S: 221 bye
+         closed:",
+    );
+    let [row] = summary.failures.as_slice() else { panic!("{:?}", summary.failures) };
+    assert_eq!((row.failure, row.count), (Failure::XclientNotOffered, 1));
+    assert_eq!(row.detail, b"HELO learns of no XCLIENT: say EHLO");
+}
+
+#[test]
+fn what_was_never_written_took_no_time() {
+    for (carrier, step, talk) in [
+        (Carrier::Proxy(Version::V1), "greeting", "closed:"),
+        (
+            Carrier::Xclient,
+            "xclient",
+            "S: 220 hi\nC: EHLO me.test\nS: 250-hi|250 XCLIENT ADDR\nclosed:",
+        ),
+    ] {
+        let summary = play(&plan_via(carrier, SHORT, &["nowhere"]), talk);
+        assert!(!summary.latency.iter().any(|row| row.step == step), "{:?}", summary.latency);
+        let [row] = summary.failures.as_slice() else { panic!("{:?}", summary.failures) };
+        assert_eq!((row.step.as_str(), row.failure), (step, Failure::Internal));
+    }
+}

@@ -239,10 +239,7 @@ fn a_top_level_key_that_a_table_swallowed() {
 fn keys_of_later_issues_are_unknown() {
     check_part(
         "[target]\nurl = \"embedded:\"\nmax_rate = \"14 messages/s\"\n[retry]\n",
-        &[
-            "6:1: unknown key `max_rate` in [target]",
-            "7:2: unknown key `retry` in the top level",
-        ],
+        &["6:1: unknown key `max_rate` in [target]", "7:2: unknown key `retry` in the top level"],
     );
 }
 

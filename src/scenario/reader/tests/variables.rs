@@ -112,3 +112,14 @@ fn secrets_are_never_shown() {
     check("[[messages]]\nsize = \"${SECRET}..${SECRET}\"", &["5:8: `${SECRET}` is not a size"]);
     check("[[messages]]\nname = \"x${TEN}!\"\nsize = 1", &["5:8: `…` is not a name"]);
 }
+
+#[test]
+fn a_variable_that_is_not_set_hides_no_other_fault_of_its_script() {
+    let script = |lines: &str| format!("[[scripts]]\nname = \"a\"\nsteps = '''\n{lines}\n'''");
+    let unset = "8:6: the environment variable `NOPE` is not set";
+    check(&script("hello\nVRFY ${NOPE}\nQUIT"), &[unset]);
+    // What stands in its own line may only follow from it.
+    let number = "9:8: `repeat` takes a whole number from 1 to 1000000";
+    let text = script("hello\nVRFY ${NOPE} => many\nrepeat x\nNOOP\nend\nQUIT");
+    check(&text, &[unset, number]);
+}

@@ -1,0 +1,73 @@
+//! What is decided while a run goes on: that its warm-up is over, that a rule ends it, that it gets nowhere.
+
+use crate::clock::{Duration, Instant};
+use crate::engine::worker::Control;
+use crate::measure::collector::Collector;
+use crate::measure::stall::Stall;
+use crate::measure::steady::Steady;
+use crate::plan::Plan;
+use crate::plan::loads::STEADY_MAX;
+
+use super::say;
+
+/// How far ahead the end of a warm-up is announced: some ticks of the workers.
+const WARMUP_NOTICE: Duration = Duration::from_millis(200);
+
+/// Where a run is on its way.
+pub(super) struct Course<'r> {
+    pub(super) started: Instant,
+    control: &'r Control,
+    stall: Stall,
+    /// Watches a warm-up that lasts until it is steady.
+    steady: Option<Steady>,
+    /// What came of it.
+    pub(super) turns: Turns,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turns {
+    /// For how long no message had begun when the run gave up.
+    pub(super) gave_up: Option<Duration>,
+    /// A rule ended the load.
+    pub(super) stopped: bool,
+    /// When the warm-up ended, from the start of the run.
+    pub(super) warmup_end: Option<Duration>,
+}
+
+impl<'r> Course<'r> {
+    pub(super) fn new(plan: &Plan, control: &'r Control, started: Instant) -> Self {
+        Self {
+            started,
+            control,
+            stall: Stall::new(plan, started),
+            steady: plan.warms_up_until_steady().then(Steady::default),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Looks at what is known now.
+    pub(super) fn heed(&mut self, now: Instant, collector: &Collector) {
+        if let Some(rule) = collector.stopped().filter(|_| !self.turns.stopped) {
+            self.turns.stopped = true;
+            self.control.drain();
+            say(&format!("stopped: {rule}"));
+        }
+        if self.turns.gave_up.is_none()
+            && let Some(waited) = self.stall.look(now, &collector.progress())
+        {
+            say(&format!("giving up: no session came to a message for {} s", waited.as_secs()));
+            self.control.drain();
+            self.turns.gave_up = Some(waited);
+        }
+        if self.steady.as_mut().is_some_and(|steady| steady.look(collector)) {
+            self.steady = None;
+            let end = now.saturating_duration_since(self.started) + WARMUP_NOTICE;
+            // Later than that it ends by itself.
+            if end < STEADY_MAX {
+                self.turns.warmup_end = Some(end);
+                self.control.end_warmup(end);
+            }
+        }
+    }
+}
