@@ -25,6 +25,8 @@ pub enum Purpose {
     Pause,
     Tls,
     Address,
+    /// What the built-in sink does in a session.
+    Sink,
 }
 
 /// The generator for one choice.

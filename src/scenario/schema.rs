@@ -76,6 +76,7 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Choice(words) => {
             json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": VARIABLE }] })
         }
+        Kind::Pattern { pattern, .. } => text(pattern),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Table(keys) => table(keys),
         Kind::Tables(keys) => json!({ "type": "array", "minItems": 1, "items": table(keys) }),

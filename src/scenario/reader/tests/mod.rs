@@ -6,6 +6,7 @@ mod keys;
 mod login;
 mod parts;
 mod places;
+mod sink;
 mod targets;
 mod variables;
 mod via;
