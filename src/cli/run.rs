@@ -56,10 +56,10 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let scenario = args.load.scenario(args.scenario.as_deref())?;
     announce(&scenario);
-    let aim = aim(&scenario, &args.load)?;
+    let identity = args.load.identity(&scenario);
+    let aim = aim(&scenario, &args.load, identity.seed)?;
     let mut folder = folder(args, &scenario)?;
     let interrupts = Interrupts::watch()?;
-    let identity = args.load.identity(&scenario);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let plan = Arc::new(Plan::new(scenario, aim.target, identity, cores));
     let learned = match before_the_load(&plan, args, &interrupts) {

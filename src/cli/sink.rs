@@ -8,9 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::exit::{Exit, Stop};
+use super::flags::fresh;
 use super::interrupt::Interrupts;
 use super::{print, say};
-use crate::behavior::{Behavior, Rule};
+use crate::behavior::{Behavior, Delay, Reply, Rule, SinkVerb, Window};
 use crate::net::tls::{TlsIdentity, TlsServer};
 use crate::scenario::security::PemFile;
 use crate::sink::logins::{Logins, parse_users};
@@ -25,12 +26,22 @@ pub(super) struct SinkArgs {
     /// Where to listen: 127.0.0.1:2525, [::1]:2525 or unix:/path; may be given several times
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2525", value_parser = ListenAddress::from_str)]
     listen: Vec<ListenAddress>,
-    /// Waits before its reply to a verb: rcpt=50ms
-    #[arg(long, value_name = "VERB=DURATION", value_parser = Behavior::parse_delay)]
-    delay: Vec<Rule>,
+    /// Waits before its reply to a verb: rcpt=50ms, or a law: 10ms..20ms, 'mean 20ms', 'p50 20ms p99 200ms', '90% 5ms, 10%
+    /// 200ms', '10ms x2 to 5s' (grows with each one of the session)
+    #[arg(long, value_name = "VERB=DELAY", value_parser = Behavior::parse_delay)]
+    delay: Vec<(SinkVerb, Delay)>,
     /// Answers a verb with this: rcpt='450 4.2.0 later'
     #[arg(long, value_name = "VERB=REPLY", value_parser = Behavior::parse_reply)]
-    reply: Vec<Rule>,
+    reply: Vec<(SinkVerb, Reply)>,
+    /// Answers so what comes to a verb above a rate: eod='500/s 451 4.7.1 too fast'
+    #[arg(long, value_name = "VERB=RATE REPLY", value_parser = Rule::parse_limit)]
+    limit: Vec<Rule>,
+    /// Answers nothing for a time: '1.4s after 5s' (since the first connection), '1.4s every 20s'
+    #[arg(long, value_name = "TIME", value_parser = Window::parse)]
+    freeze: Vec<Window>,
+    /// Fixes every random choice [default: from the clock]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Largest message, as announced by SIZE
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     size_limit: Option<u64>,
@@ -107,8 +118,6 @@ fn logins(path: &Path, mechanisms: &[Mechanism], required: bool) -> Result<Login
 pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     let _ = crate::net::limits::raise_descriptor_limit();
     let tls = tls(&args)?;
-    let mut rules = args.delay;
-    rules.extend(args.reply);
     let logins = match &args.users {
         Some(path) => Some(Arc::new(logins(path, &args.auth, args.require_auth)?)),
         None => None,
@@ -119,9 +128,19 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
         rcpt_max: args.max_recipients,
         rcpt_domain_max: args.max_domains,
     };
+    let seed = args.seed.unwrap_or_else(|| fresh() >> 11);
+    let behavior = Behavior {
+        seed: Some(seed),
+        delays: args.delay,
+        replies: args.reply,
+        freezes: args.freeze,
+        rules: args.limit,
+        size_limit: args.size_limit,
+        limits,
+    };
     let options = SinkOptions {
         listen: args.listen,
-        behavior: Behavior { rules, size_limit: args.size_limit, limits },
+        behavior,
         protocol: if args.lmtp { Protocol::Lmtp } else { Protocol::Smtp },
         hostname: args.hostname,
         trust: Trust { proxy: args.proxy, xclient: args.xclient },
@@ -134,11 +153,14 @@ pub(super) fn sink(args: SinkArgs) -> Result<Exit, Stop> {
     for address in sink.addresses() {
         print(&format!("listening on {address}"))?;
     }
-    say("Ctrl-C ends it and prints what it took");
+    say(&format!("seed {seed}; Ctrl-C ends it and prints what it took"));
     interrupts.wait();
     sink.stop();
     let counts = sink.counts();
     print(&counts.to_string())?;
+    for (index, count) in sink.rule_counts().iter().enumerate() {
+        print(&format!("rule {}: used {count} times", index + 1))?;
+    }
     if let Some(clients) = sink.clients() {
         print(&clients.to_string())?;
     }

@@ -62,12 +62,13 @@ pub(super) struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// A connection from `peer`, where that is known and anybody asks.
-    pub(super) fn new(stream: S, peer: Option<IpAddr>, worker: Rc<Worker>) -> Self {
+    /// The `number`th connection of the sink, from `peer`, where that is known and anybody asks.
+    pub(super) fn new(stream: S, peer: Option<IpAddr>, number: u64, worker: Rc<Worker>) -> Self {
         let now = clock::now();
+        let session = SinkSession::new(Arc::clone(&worker.service), now);
         Self {
             stream: SinkStream::Clear(stream),
-            session: SinkSession::new(Arc::clone(&worker.service), now).with_peer(peer, now),
+            session: session.with_peer(peer, now).numbered(number, now),
             worker,
             unsent: Vec::new(),
             timer: None,

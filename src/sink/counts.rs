@@ -27,6 +27,8 @@ pub struct SinkCounts {
     pub replies_4yz: u64,
     /// 5yz replies, of whatever kind.
     pub replies_5yz: u64,
+    /// 4yz and 5yz replies that a rule gave.
+    pub refused_by_rule: u64,
     /// Connections that went over to TLS.
     pub tls_sessions: u64,
 }
@@ -47,8 +49,13 @@ impl fmt::Display for SinkCounts {
             self.replies_5yz,
             self.tls_sessions
         )?;
-        // Only where there are any: most sinks have no users.
-        if self.logins > 0 { write!(f, ", {} logins", self.logins) } else { Ok(()) }
+        // Only where there are any: most sinks have no users and no rules.
+        for (count, what) in [(self.logins, "logins"), (self.refused_by_rule, "refusals by rule")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -66,6 +73,7 @@ impl Add for SinkCounts {
             commands: self.commands + other.commands,
             replies_4yz: self.replies_4yz + other.replies_4yz,
             replies_5yz: self.replies_5yz + other.replies_5yz,
+            refused_by_rule: self.refused_by_rule + other.refused_by_rule,
             tls_sessions: self.tls_sessions + other.tls_sessions,
         }
     }
@@ -102,6 +110,7 @@ pub(super) struct Tally {
     pub(super) commands: Counter,
     pub(super) replies_4yz: Counter,
     pub(super) replies_5yz: Counter,
+    pub(super) refused_by_rule: Counter,
     pub(super) tls_sessions: Counter,
 }
 
@@ -118,6 +127,7 @@ impl Tally {
             commands: self.commands.load(),
             replies_4yz: self.replies_4yz.load(),
             replies_5yz: self.replies_5yz.load(),
+            refused_by_rule: self.refused_by_rule.load(),
             tls_sessions: self.tls_sessions.load(),
         }
     }

@@ -7,8 +7,10 @@ mod arguments;
 mod clients;
 mod connection;
 mod counts;
+mod limiter;
 pub mod logins;
 mod parameters;
+mod playbook;
 mod repertoire;
 pub mod session;
 mod stream;
@@ -113,6 +115,12 @@ impl Sink {
             .iter()
             .map(|service| service.counts())
             .fold(SinkCounts::default(), |sum, counts| sum + counts)
+    }
+
+    /// How often each rule of its behaviour was used so far, in their order.
+    #[must_use]
+    pub fn rule_counts(&self) -> Vec<u64> {
+        self.services.first().map(|service| service.playbook.hits()).unwrap_or_default()
     }
 
     /// Whom it took messages from so far; `None` where it believes nobody, and so does not look.

@@ -1,8 +1,6 @@
-//! What the sink says: its own replies, and the rules of a [`Behavior`] laid out for look-up by verb.
+//! What the sink says: its own replies, and the fixed replies of a [`Behavior`] laid out for look-up by verb.
 
-use std::time::Duration;
-
-use crate::behavior::{Action, Behavior, SIZE_LIMIT, SinkVerb};
+use crate::behavior::{Behavior, SIZE_LIMIT, SinkVerb};
 use crate::smtp::Protocol;
 use crate::smtp::capabilities::Limits;
 
@@ -57,18 +55,12 @@ pub(super) const BAD_PARAMETER: &[u8] = b"555 5.5.4 parameter not recognized\r\n
 /// thrown away whenever that is.
 const HOLD_MAX: &str = "999999999 9999-12-31T23:59:59Z";
 
-/// What differs at one verb.
-#[derive(Clone, Debug, Default)]
-struct Turn {
-    delay: Duration,
-    reply: Option<Box<[u8]>>,
-}
-
-/// A behaviour made ready: looked up by verb, with nothing left to work out at a command.
+/// What a sink says, made ready: looked up by verb, with nothing left to work out at a command.
 #[derive(Clone, Debug)]
 pub(super) struct Repertoire {
     protocol: Protocol,
-    turns: [Turn; SinkVerb::NAMES.len()],
+    /// Replies of the behaviour by verb.
+    replies: [Option<Box<[u8]>>; SinkVerb::COUNT],
     size_limit: u64,
     limits: Limits,
     greeting: Box<[u8]>,
@@ -83,16 +75,9 @@ pub(super) struct Repertoire {
 impl Repertoire {
     /// Lays out `behavior` for a server that calls itself `hostname` and speaks `protocol`.
     pub(super) fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
-        let mut turns: [Turn; SinkVerb::NAMES.len()] = Default::default();
-        for rule in &behavior.rules {
-            let turn = &mut turns[rule.verb as usize];
-            match &rule.action {
-                Action::Delay(delay) => turn.delay = turn.delay.saturating_add(*delay),
-                Action::Reply { code, text } => {
-                    let line = || format!("{code} {}\r\n", one_line(text)).into_bytes().into();
-                    turn.reply.get_or_insert_with(line);
-                }
-            }
+        let mut replies: [Option<Box<[u8]>>; SinkVerb::COUNT] = Default::default();
+        for (verb, reply) in &behavior.replies {
+            replies[*verb as usize].get_or_insert_with(|| reply.line().into());
         }
         let (name, size_limit) = (one_line(hostname), behavior.size_limit.unwrap_or(SIZE_LIMIT));
         let ehlo = format!(
@@ -108,7 +93,7 @@ impl Repertoire {
         };
         Self {
             protocol,
-            turns,
+            replies,
             size_limit,
             limits: behavior.limits,
             greeting: format!("220 {name} {spoken} smtpbench sink\r\n").into_bytes().into(),
@@ -136,14 +121,9 @@ impl Repertoire {
         self.protocol
     }
 
-    /// How long to wait before the reply to `verb`.
-    pub(super) fn delay(&self, verb: SinkVerb) -> Duration {
-        self.turns[verb as usize].delay
-    }
-
     /// The reply to `verb` that stands in for the sink's own.
     pub(super) fn fixed_reply(&self, verb: SinkVerb) -> Option<&[u8]> {
-        self.turns[verb as usize].reply.as_deref()
+        self.replies[verb as usize].as_deref()
     }
 
     /// The largest message in bytes.

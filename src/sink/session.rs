@@ -16,9 +16,8 @@ use super::arguments::Refusal;
 use super::clients::{Clients, Trust};
 use super::counts::{SinkCounts, Tally};
 use super::logins::Logins;
-use super::repertoire::{
-    BARE_LF, CHUNK_OK, IDLE, LINE_TOO_LONG, MESSAGE_OK, Repertoire, TOO_LARGE,
-};
+use super::playbook::{Case, Playbook};
+use super::repertoire::{BARE_LF, IDLE, LINE_TOO_LONG, Repertoire};
 use crate::behavior::{Behavior, SinkVerb};
 use crate::net::tls::TlsServer;
 use crate::smtp::Protocol;
@@ -29,6 +28,8 @@ use crate::smtp::xclient::Attribute;
 mod auth;
 mod commands;
 mod identity;
+mod mail_data;
+mod rules;
 
 /// Longest command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and more for extensions; several times
 /// that leaves room for every address that is legal.
@@ -52,6 +53,7 @@ pub const OUTPUT_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Service {
     repertoire: Arc<Repertoire>,
+    pub(super) playbook: Arc<Playbook>,
     tls: Option<SinkTls>,
     logins: Option<Arc<Logins>>,
     tally: Tally,
@@ -64,8 +66,15 @@ impl Service {
     #[must_use]
     pub fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
         let repertoire = Arc::new(Repertoire::new(hostname, behavior, protocol));
-        let (trust, clients) = (Trust::default(), Clients::default());
-        Self { repertoire, tls: None, logins: None, tally: Tally::default(), trust, clients }
+        Self {
+            repertoire,
+            playbook: Arc::new(Playbook::new(behavior)),
+            tls: None,
+            logins: None,
+            tally: Tally::default(),
+            trust: Trust::default(),
+            clients: Clients::default(),
+        }
     }
 
     /// The same with TLS.
@@ -106,6 +115,7 @@ impl Service {
     pub fn for_another_worker(&self) -> Self {
         Self {
             repertoire: Arc::clone(&self.repertoire),
+            playbook: Arc::clone(&self.playbook),
             tls: self.tls.clone(),
             logins: self.logins.clone(),
             tally: Tally::default(),
@@ -175,6 +185,8 @@ pub struct SinkSession {
     exchange: Option<Box<Server>>,
     logged_in: bool,
     close: Option<Close>,
+    /// What it is to the rules, where there are any.
+    case: Option<Box<Case>>,
 }
 
 /// What the next bytes are.
@@ -229,6 +241,7 @@ impl SinkSession {
     pub fn new(service: Arc<Service>, now: Instant) -> Self {
         service.tally.connections.add(1);
         let phase = service.first_phase();
+        let case = service.playbook.open(1, now);
         Self {
             service,
             phase,
@@ -253,7 +266,15 @@ impl SinkSession {
             exchange: None,
             logged_in: false,
             close: None,
+            case,
         }
+    }
+
+    /// The same session as the `number`th of its sink.
+    #[must_use]
+    pub fn numbered(mut self, number: u64, now: Instant) -> Self {
+        self.case = self.service.playbook.open(number, now);
+        self
     }
 
     /// Greets, unless a rule has the peer wait for it.
@@ -392,18 +413,8 @@ impl SinkSession {
         at
     }
 
-    /// Whether the reply to `verb` may be given now. If not, it is due later and nothing goes on until then.
-    fn may_answer(&mut self, verb: SinkVerb, now: Instant) -> bool {
-        let delay = self.service.repertoire.delay(verb);
-        if delay.is_zero() || std::mem::take(&mut self.waited) {
-            return true;
-        }
-        self.due = Some(now + delay);
-        false
-    }
-
     fn greet(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
-        if !self.may_answer(SinkVerb::Greeting, now) {
+        if !self.may_answer(SinkVerb::Greeting, &[], now) {
             return None;
         }
         self.phase = Phase::Command;
@@ -431,7 +442,7 @@ impl SinkSession {
         };
         let (verb, argument) = self.split(&rest[..end]);
         // The reply to a BDAT comes after its chunk, and so does its delay.
-        if verb != SinkVerb::Bdat && !self.may_answer(verb, now) {
+        if verb != SinkVerb::Bdat && !self.may_answer(verb, argument, now) {
             return None;
         }
         self.service.tally.commands.add(1);
@@ -458,7 +469,7 @@ impl SinkSession {
         let Some(end) = memchr(b'\n', rest) else {
             return Some(rest.len());
         };
-        if !self.may_answer(SinkVerb::Unknown, now) {
+        if !self.may_answer(SinkVerb::Unknown, &[], now) {
             return None;
         }
         self.phase = Phase::Command;
@@ -466,123 +477,6 @@ impl SinkSession {
         // RFC 5321 section 4.5.3.1.10.
         self.fault(LINE_TOO_LONG, out);
         Some(end + 1)
-    }
-
-    fn take_data(&mut self, rest: &[u8]) -> Option<usize> {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut bytes = 0;
-        let feed = self.unstuffer.feed(rest, |piece| bytes += piece.len() as u64);
-        self.message_bytes = self.message_bytes.saturating_add(bytes);
-        if feed.finished {
-            self.phase = Phase::EndOfData;
-        }
-        Some(feed.consumed)
-    }
-
-    fn end_data(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
-        if !self.may_answer(SinkVerb::Eod, now) {
-            return None;
-        }
-        self.phase = Phase::Command;
-        self.end_message(out);
-        Some(0)
-    }
-
-    /// Takes as much of a chunk as there is; answers when it is whole.
-    fn take_chunk(&mut self, now: Instant, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
-        let Phase::Chunk { left, last, refusal } = self.phase else {
-            return None;
-        };
-        if left > 0 {
-            if rest.is_empty() {
-                return None;
-            }
-            let taken = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-            self.phase = Phase::Chunk { left: left - taken as u64, last, refusal };
-            if refusal.is_none() {
-                self.message_bytes = self.message_bytes.saturating_add(taken as u64);
-            }
-            return Some(taken);
-        }
-        let verb = if last { SinkVerb::Eod } else { SinkVerb::Bdat };
-        if !self.may_answer(verb, now) {
-            return None;
-        }
-        self.phase = Phase::Command;
-        match refusal {
-            Some(refusal) if last => {
-                self.answer_each(out, |session, out| session.say(refusal, out));
-            }
-            Some(refusal) => self.say(refusal, out),
-            None if last => self.end_message(out),
-            None => self.end_chunk(out),
-        }
-        Some(0)
-    }
-
-    fn end_chunk(&mut self, out: &mut Vec<u8>) {
-        let taken = if self.is_too_large() {
-            self.say(TOO_LARGE, out);
-            false
-        } else {
-            self.accept(SinkVerb::Bdat, CHUNK_OK, out)
-        };
-        if !taken {
-            self.service.tally.refused_messages.add(1);
-            self.transaction = Transaction::Failed;
-        }
-    }
-
-    /// Takes or refuses the message; the transaction is over either way.
-    fn end_message(&mut self, out: &mut Vec<u8>) {
-        let taken = if self.is_too_large() {
-            // RFC 1870 section 6.3.
-            self.answer_each(out, |session, out| session.say(TOO_LARGE, out));
-            false
-        } else {
-            self.answer_each(out, |session, out| session.accept(SinkVerb::Eod, MESSAGE_OK, out))
-        };
-        let tally = &self.service.tally;
-        if taken {
-            tally.messages.add(1);
-            tally.recipients.add(u64::from(self.recipients));
-            tally.bytes.add(self.message_bytes);
-            self.errors = 0;
-            self.note_client();
-        } else {
-            tally.refused_messages.add(1);
-        }
-        self.reset();
-    }
-
-    /// Replies to the end of mail data: once, in LMTP once a recipient that was accepted (RFC 2033 section 4.2).
-    fn answer_each<T>(
-        &mut self,
-        out: &mut Vec<u8>,
-        mut answer: impl FnMut(&mut Self, &mut Vec<u8>) -> T,
-    ) -> T {
-        if self.service.repertoire.protocol() == Protocol::Lmtp {
-            for _ in 1..self.recipients {
-                answer(self, out);
-            }
-        }
-        answer(self, out)
-    }
-
-    fn is_too_large(&self) -> bool {
-        self.message_bytes > self.service.repertoire.size_limit()
-    }
-
-    /// Forgets the transaction.
-    fn reset(&mut self) {
-        self.transaction = Transaction::None;
-        self.recipients = 0;
-        self.message_bytes = 0;
-        self.utf8 = false;
-        self.binary = false;
-        self.domains.clear();
     }
 }
 

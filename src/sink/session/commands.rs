@@ -48,7 +48,7 @@ impl SinkSession {
             SinkVerb::Help => _ = self.accept(verb, HELP_OK, out),
             SinkVerb::Xclient => self.xclient(argument, out),
             SinkVerb::Unknown | SinkVerb::Greeting | SinkVerb::Eod => {
-                if self.service.repertoire.fixed_reply(verb).is_some() {
+                if self.service.repertoire.fixed_reply(verb).is_some() || self.is_ruled(verb) {
                     self.accept(verb, UNKNOWN, out);
                 } else {
                     self.fault(UNKNOWN, out);
@@ -185,6 +185,9 @@ impl SinkSession {
     /// Gives the reply of a rule or else `own`; returns its first digit. A rule stands in for what the sink says to a
     /// command that it would take; a faulty one, or one out of turn, is told so as ever.
     pub(super) fn answer(&mut self, verb: SinkVerb, own: &[u8], out: &mut Vec<u8>) -> u8 {
+        if let Some(digit) = self.answer_by_rule(verb, own, out) {
+            return digit;
+        }
         let reply = self.service.repertoire.fixed_reply(verb).unwrap_or(own);
         self.say(reply, out);
         let digit = reply[0];
