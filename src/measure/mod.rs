@@ -12,6 +12,7 @@ pub mod extensions;
 mod gauge;
 pub mod histogram;
 mod intervals;
+pub mod known_limits;
 pub mod layout;
 pub mod note;
 pub mod outcome;

@@ -6,6 +6,7 @@ mod extensions;
 pub mod folder;
 pub mod hlog;
 pub mod json;
+mod judged;
 mod load;
 #[cfg(test)]
 mod tests;
