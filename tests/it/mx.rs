@@ -95,8 +95,11 @@ fn hosts_of_equal_preference_share_the_sessions() {
     for (host, connections) in [("one.test", one), ("two.test", two), ("spare.test", spare)] {
         let sessions = table.sum("sessions", &[("host", host)]);
         assert_eq!(sessions, connections as u64, "{host}\n{table}");
-        assert_eq!(table.sum("accepted", &[("host", host)]), sessions, "{host}\n{table}");
+        // A slot may open a session for a message that another one takes.
+        let accepted = table.sum("accepted", &[("host", host)]);
+        assert!(accepted <= sessions && sessions <= accepted + 4, "{host}\n{table}");
     }
+    assert_eq!(table.sum("accepted", &[]), 40, "{table}");
     assert_eq!(table.cells("preference", &[("host", "spare.test")]), ["20"]);
     assert_eq!(table.cells("eod_us_p50", &[("host", "spare.test")]), [""]);
 }
