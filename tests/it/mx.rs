@@ -225,6 +225,21 @@ fn hosts_that_cannot_be_resolved_are_left_out() {
 }
 
 #[test]
+fn hosts_that_nothing_is_said_about_do_not_use_up_the_time_for_the_others() {
+    let (peers, port) = Peer::good_on(&["127.0.0.2"]);
+    let mute = ["mute1.test", "mute2.test", "mute3.test", "mute4.test", "mute5.test"];
+    let silent = mute.map(|host| format!("example.test MX 10 {host}\n{host} SILENT\n")).concat();
+    let dns =
+        DnsServer::serve(&format!("{silent}example.test MX 20 host.test\nhost.test A 127.0.0.2"));
+    let mut finished = once(&dns, &format!("mx://example.test:{port}")).run().code(&[0]);
+    for host in mute {
+        let left_out = format!("MX host {host} of example.test is left out: no answer");
+        finished = finished.stderr_has(&left_out);
+    }
+    assert_eq!(peers[0].connections(), 1, "{finished}");
+}
+
+#[test]
 fn a_dns_server_that_says_nothing() {
     let finished = unreachable("mute.test SILENT", "mx://mute.test", &["no answer"]);
     assert!(finished.elapsed < Duration::from_secs(15), "{finished}");
