@@ -58,6 +58,11 @@ fn a_server_of_the_other_protocol_names_the_scheme_to_write() {
     let hint =
         "the server knows neither EHLO nor HELO: is it an LMTP server? Then write an lmtp:// URL";
     refused(&silent.url(), hint);
+    // One that knows it, and does not like our name, is told of no other scheme.
+    let picky = Peer::play(
+        "S: 220 peer.test\nC: EHLO\nS: 550 5.7.1 who?\nC: HELO\nS: 550 5.7.1 who?\nC: QUIT\nS: 221 bye",
+    );
+    refused(&picky.url(), "mend what it refuses");
     let sink = Sink::start(SinkOptions {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
         behavior: Behavior::default(),
