@@ -14,6 +14,7 @@ mod figures;
 mod hostile;
 mod liars;
 mod mx;
+mod open_load;
 mod secrets;
 mod targets;
 mod thresholds;
