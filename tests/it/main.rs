@@ -13,6 +13,7 @@ mod extensions;
 mod figures;
 mod hostile;
 mod liars;
+mod load_flags;
 mod mx;
 mod open_load;
 mod opponent;
