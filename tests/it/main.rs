@@ -15,6 +15,7 @@ mod hostile;
 mod liars;
 mod mx;
 mod opponent;
+mod opponent_program;
 mod targets;
 mod tidy;
 mod tls;
