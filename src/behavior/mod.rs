@@ -1,20 +1,28 @@
 //! What the sink does, as data: the sink looks it up and decides nothing by itself.
 
+mod address;
 mod delay;
+mod effects;
 mod numbers;
 mod rate;
 mod reply;
 mod rule;
 mod verb;
 mod window;
+mod word;
 
+pub use address::{AddressPattern, Network};
 pub use delay::Delay;
+pub use effects::{Effects, End, Fate, NONSENSE_MAX, Nonsense};
 pub use numbers::Numbers;
 pub use rate::Rate;
 pub use reply::{REPLY_TEXT_MAX, Reply};
-pub use rule::{Effects, Limit, RULES_MAX, Rule, When};
+pub use rule::{Limit, RULES_MAX, Rule, Scope, When};
 pub use verb::SinkVerb;
 pub use window::Window;
+pub use word::{may_have_word, word};
+
+use std::num::NonZeroU32;
 
 use crate::smtp::capabilities::Limits;
 use crate::units::UnitError;
@@ -35,13 +43,79 @@ pub struct Behavior {
     pub freezes: Vec<Window>,
     /// In order: the first whose conditions hold says what is done at a command.
     pub rules: Vec<Rule>,
+    /// Words in the local part of a recipient are just that; without it they ask for something ([`word`]).
+    pub no_words: bool,
+    /// Replies go out in writes of so many bytes.
+    pub pieces: Option<NonZeroU32>,
+    /// Capabilities that EHLO does not announce, though they are there.
+    pub hide: Vec<String>,
+    /// Lines that EHLO announces, though nothing is behind them.
+    pub announce: Vec<String>,
     /// Largest message in bytes, as announced by SIZE; the default of [`SIZE_LIMIT`] where there is none.
     pub size_limit: Option<u64>,
     /// What it announces by LIMITS and holds to (RFC 9422).
     pub limits: Limits,
+    /// What is wrong with the certificate that it makes.
+    pub certificate: Option<CertificateFault>,
+}
+
+/// What is wrong with a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// Its time is over.
+    Expired,
+    /// Its time has not come.
+    NotYetValid,
+    /// It is for another host.
+    WrongName,
+    /// Nobody who is trusted signed it.
+    Untrusted,
+}
+
+impl CertificateFault {
+    /// All of them with their names in scenarios.
+    pub const NAMES: &[(&str, Self)] = &[
+        ("expired", Self::Expired),
+        ("not-yet-valid", Self::NotYetValid),
+        ("wrong-name", Self::WrongName),
+        ("untrusted", Self::Untrusted),
+    ];
 }
 
 impl Behavior {
+    /// This behaviour over another: what both say holds as it is here, and rules of here are looked at first.
+    #[must_use]
+    pub fn over(mut self, base: Self) -> Self {
+        let Self { seed, delays, replies, freezes, rules, no_words, pieces, .. } = base;
+        // Delays of one verb add up, so those of the base give way.
+        let own: Vec<SinkVerb> = self.delays.iter().map(|(verb, _)| *verb).collect();
+        self.delays.extend(delays.into_iter().filter(|(verb, _)| !own.contains(verb)));
+        self.replies.extend(replies);
+        self.freezes.extend(freezes);
+        self.rules.extend(rules);
+        self.hide.extend(base.hide);
+        self.announce.extend(base.announce);
+        Self {
+            seed: self.seed.or(seed),
+            no_words: self.no_words || no_words,
+            pieces: self.pieces.or(pieces),
+            size_limit: self.size_limit.or(base.size_limit),
+            limits: Limits {
+                mail_max: self.limits.mail_max.or(base.limits.mail_max),
+                rcpt_max: self.limits.rcpt_max.or(base.limits.rcpt_max),
+                rcpt_domain_max: self.limits.rcpt_domain_max.or(base.limits.rcpt_domain_max),
+            },
+            certificate: self.certificate.or(base.certificate),
+            ..self
+        }
+    }
+
+    /// Whether it may read slowly.
+    #[must_use]
+    pub fn reads_slowly(&self) -> bool {
+        self.rules.iter().any(|rule| rule.effects.read_rate.is_some())
+    }
+
     /// Reads a delay as flags give it, `rcpt=50ms`: the sink waits before each reply to that verb.
     ///
     /// # Errors
@@ -81,6 +155,35 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn one_behaviour_over_another() {
+        let delay = |text| Behavior::parse_delay(text).unwrap();
+        let rule = |at| Rule::replying(at, 450, "later");
+        let own = Behavior {
+            delays: vec![delay("rcpt=1ms")],
+            rules: vec![rule(SinkVerb::Rcpt)],
+            size_limit: Some(7),
+            ..Behavior::default()
+        };
+        let base = Behavior {
+            seed: Some(3),
+            delays: vec![delay("rcpt=9ms"), delay("mail=9ms")],
+            rules: vec![rule(SinkVerb::Mail)],
+            size_limit: Some(9),
+            hide: vec!["DSN".into()],
+            ..Behavior::default()
+        };
+        let both = Behavior {
+            seed: Some(3),
+            delays: vec![delay("rcpt=1ms"), delay("mail=9ms")],
+            rules: vec![rule(SinkVerb::Rcpt), rule(SinkVerb::Mail)],
+            size_limit: Some(7),
+            hide: vec!["DSN".into()],
+            ..Behavior::default()
+        };
+        assert_eq!(own.over(base), both);
+    }
 
     #[test]
     fn delays_are_a_verb_and_a_law() {

@@ -1,6 +1,10 @@
 //! A rule: when the sink does something else, and what.
 
+use std::time::Duration;
+
+use super::address::{AddressPattern, Network};
 use super::delay::Delay;
+use super::effects::Effects;
 use super::numbers::Numbers;
 use super::rate::Rate;
 use super::reply::Reply;
@@ -26,6 +30,12 @@ pub struct Rule {
 /// those before it hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct When {
+    /// The recipient of a RCPT; at later commands one of the message's.
+    pub recipient: Option<AddressPattern>,
+    /// The sender.
+    pub sender: Option<AddressPattern>,
+    /// The client's address.
+    pub client: Option<Network>,
     /// The number of the session among all of the sink.
     pub session: Option<Numbers>,
     /// The number of the message among all of the sink.
@@ -40,8 +50,12 @@ pub struct When {
     pub above: Option<Limit>,
     /// Only as often as this.
     pub at_most: Option<Limit>,
+    /// Only so long after the first time that the others held.
+    pub within: Option<Duration>,
     /// Only so many times.
     pub count: Option<u64>,
+    /// What `above`, `at_most`, `within` and `count` keep apart.
+    pub per: Scope,
 }
 
 /// A rate with the room for bursts of a token bucket.
@@ -57,17 +71,59 @@ impl Limit {
     /// The bucket of a rate for which nobody said how large it is: a tenth of a second's worth.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self { rate, burst: rate.within(std::time::Duration::from_millis(100)) }
+        Self { rate, burst: rate.within(Duration::from_millis(100)) }
     }
 }
 
-/// What the sink does.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Effects {
-    /// Waits longer before its reply.
-    pub delay: Option<Delay>,
-    /// Says this instead of its own reply; anything but 2yz and 3yz refuses.
-    pub reply: Option<Reply>,
+/// What a rule that counts keeps apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing: the whole sink counts together.
+    #[default]
+    Sink,
+    /// Each session.
+    Session,
+    /// Each client's address.
+    Client,
+    /// Each sender.
+    Sender,
+    /// Each recipient.
+    Recipient,
+    /// Each recipient's domain.
+    Domain,
+    /// Each client with sender and recipient, as greylisting has it (RFC 6647 section 2.2).
+    Triple,
+}
+
+impl Scope {
+    /// All of them with their names in scenarios.
+    pub const NAMES: &[(&str, Self)] = &[
+        ("sink", Self::Sink),
+        ("session", Self::Session),
+        ("client", Self::Client),
+        ("sender", Self::Sender),
+        ("recipient", Self::Recipient),
+        ("domain", Self::Domain),
+        ("triple", Self::Triple),
+    ];
+
+    /// Whether it needs to know who the client is.
+    #[must_use]
+    pub fn has_client(self) -> bool {
+        matches!(self, Self::Client | Self::Triple)
+    }
+
+    /// Whether it needs to know who a recipient is.
+    #[must_use]
+    pub fn has_recipient(self) -> bool {
+        matches!(self, Self::Recipient | Self::Domain | Self::Triple)
+    }
+
+    /// Whether it needs to know who the sender is.
+    #[must_use]
+    pub fn has_sender(self) -> bool {
+        matches!(self, Self::Sender | Self::Triple)
+    }
 }
 
 impl Rule {

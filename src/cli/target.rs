@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
 use super::{guard, say};
-use crate::behavior::Behavior;
+use crate::behavior::{Behavior, CertificateFault};
 use crate::net::connect::check_source;
 use crate::net::resolve::{self, Family, Resolved};
 use crate::net::tls::{TlsClient, TlsIdentity, TlsServer};
@@ -17,7 +17,7 @@ use crate::scenario::target::TargetUrl;
 use crate::scenario::via::Carrier;
 use crate::scenario::{Scenario, TargetSpec};
 use crate::sink::logins::Logins;
-use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
+use crate::sink::{Capture, ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
 use crate::smtp::sasl::Users;
 
@@ -131,11 +131,14 @@ fn embedded(
         TlsUse::None => None,
         _ => {
             let bug = |error| Stop::new(Exit::Bug, error);
-            let identity = TlsIdentity::make(&["localhost"]).map_err(bug)?;
+            let wrong = behavior.certificate;
+            let identity = TlsIdentity::make_with(&["localhost"], wrong).map_err(bug)?;
             let server = TlsServer::new(&identity).map_err(bug)?;
-            let bytes = identity.pem().as_bytes().to_vec();
-            let path = "the built-in sink's certificate".into();
-            security.ca = Some(PemFile { path, bytes });
+            if wrong != Some(CertificateFault::Untrusted) {
+                let bytes = identity.pem().as_bytes().to_vec();
+                let path = "the built-in sink's certificate".into();
+                security.ca = Some(PemFile { path, bytes });
+            }
             Some(SinkTls { server, implicit: false })
         }
     };
@@ -152,6 +155,7 @@ fn embedded(
         threads: 1,
         tls,
         logins: logins(scenario, login)?.map(Arc::new),
+        capture: Capture::default(),
     };
     Sink::start(options).map_err(|error| {
         Stop::new(

@@ -8,7 +8,7 @@ use super::WEIGHT_MAX;
 use crate::behavior::SinkVerb;
 use crate::message::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
 use load::{LOAD, NAMED_LOAD};
-pub(super) use sink::ODDS;
+pub(super) use sink::{ODDS, SINK};
 
 /// A table of the file and what may stand in it.
 #[derive(Debug)]
@@ -215,7 +215,7 @@ pub(super) static TOP: TableKeys = table(
         key("messages", Kind::Tables(&MESSAGE), "Kinds of messages, chosen by weight."),
         key("extensions", Kind::Table(&EXTENSIONS), "Service extensions, used where offered."),
         key("timeouts", Kind::Table(&TIMEOUTS), "How long each step may take."),
-        key("sink", Kind::Table(&sink::SINK), "Behaviour of the built-in server (embedded:)."),
+        key("sink", Kind::Table(&SINK), "Behaviour of the built-in server (embedded:)."),
     ],
 );
 

@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 use memchr::memchr;
 
 use self::commands::split_command;
+use self::draft::Notes;
 use self::identity::Client;
+use self::rules::Manner;
 use super::arguments::Refusal;
 use super::clients::{Clients, Trust};
 use super::counts::{SinkCounts, Tally};
 use super::logins::Logins;
 use super::playbook::{Case, Playbook};
 use super::repertoire::{BARE_LF, IDLE, LINE_TOO_LONG, Repertoire};
+use super::store::Store;
 use crate::behavior::{Behavior, SinkVerb};
 use crate::net::tls::TlsServer;
 use crate::smtp::Protocol;
@@ -27,6 +30,7 @@ use crate::smtp::xclient::Attribute;
 
 mod auth;
 mod commands;
+mod draft;
 mod identity;
 mod mail_data;
 mod rules;
@@ -54,6 +58,8 @@ pub const OUTPUT_MAX: usize = 64 * 1024;
 pub struct Service {
     repertoire: Arc<Repertoire>,
     pub(super) playbook: Arc<Playbook>,
+    /// Where messages are kept, if they are.
+    pub(super) store: Option<Store>,
     tls: Option<SinkTls>,
     logins: Option<Arc<Logins>>,
     tally: Tally,
@@ -69,6 +75,7 @@ impl Service {
         Self {
             repertoire,
             playbook: Arc::new(Playbook::new(behavior)),
+            store: None,
             tls: None,
             logins: None,
             tally: Tally::default(),
@@ -98,6 +105,17 @@ impl Service {
         Self { trust, ..self }
     }
 
+    /// The same service, keeping messages there.
+    #[must_use]
+    pub(super) fn keeping(self, store: Option<Store>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Whether anybody wants to know where a connection comes from.
+    pub(super) fn asks_for_peers(&self) -> bool {
+        self.trust.is_any() || self.playbook.asks_client || self.store.is_some()
+    }
+
     /// What comes first on a connection, but for a PROXY header.
     fn first_phase(&self) -> Phase {
         let implicit = self.tls.as_ref().is_some_and(|tls| tls.implicit);
@@ -116,6 +134,7 @@ impl Service {
         Self {
             repertoire: Arc::clone(&self.repertoire),
             playbook: Arc::clone(&self.playbook),
+            store: self.store.clone(),
             tls: self.tls.clone(),
             logins: self.logins.clone(),
             tally: Tally::default(),
@@ -145,8 +164,10 @@ pub struct SinkTls {
 pub enum Close {
     /// After QUIT and its reply.
     Quit,
-    /// By a 421 reply, while the peer may still be sending.
+    /// By a 421 reply or a rule, while the peer may still be sending.
     Hangup,
+    /// By a rule, with a reset.
+    Abort,
 }
 
 /// The server's side of one SMTP connection.
@@ -185,8 +206,13 @@ pub struct SinkSession {
     exchange: Option<Box<Server>>,
     logged_in: bool,
     close: Option<Close>,
+    /// Its number among all of the sink.
+    number: u64,
     /// What it is to the rules, where there are any.
     case: Option<Box<Case>>,
+    manner: Manner,
+    /// What is noted where messages are kept.
+    notes: Option<Box<Notes>>,
 }
 
 /// What the next bytes are.
@@ -242,6 +268,8 @@ impl SinkSession {
         service.tally.connections.add(1);
         let phase = service.first_phase();
         let case = service.playbook.open(1, now);
+        let notes = service.store.as_ref().map(|_| Box::new(Notes::new(now)));
+        let manner = Manner { pieces: service.repertoire.pieces(), ..Manner::default() };
         Self {
             service,
             phase,
@@ -266,13 +294,17 @@ impl SinkSession {
             exchange: None,
             logged_in: false,
             close: None,
+            number: 1,
             case,
+            manner,
+            notes,
         }
     }
 
     /// The same session as the `number`th of its sink.
     #[must_use]
     pub fn numbered(mut self, number: u64, now: Instant) -> Self {
+        self.number = number;
         self.case = self.service.playbook.open(number, now);
         self
     }
@@ -334,7 +366,7 @@ impl SinkSession {
         if let Some(due) = self.due {
             if due <= now {
                 self.due = None;
-                self.waited = true;
+                self.waited = !std::mem::take(&mut self.manner.rests);
                 self.idle = self.idle.max(due + IDLE_MAX);
                 // Counted on from when the reply was due: lateness does not add up over a pipelined group.
                 self.advance_held(due, out);
@@ -388,7 +420,7 @@ impl SinkSession {
     fn advance(&mut self, now: Instant, input: &[u8], out: &mut Vec<u8>) -> usize {
         let mut at = 0;
         self.paused = false;
-        while self.close.is_none() {
+        while self.close.is_none() && !self.manner.rests {
             if out.len() >= OUTPUT_MAX {
                 self.paused = true;
                 break;
@@ -401,7 +433,7 @@ impl SinkSession {
                 Phase::Command => self.take_line(now, rest, out),
                 Phase::Auth => self.take_response(now, rest, out),
                 Phase::LongLine => self.skip_line(now, rest, out),
-                Phase::Data => self.take_data(rest),
+                Phase::Data => self.take_data(now, rest),
                 Phase::EndOfData => self.end_data(now, out),
                 Phase::Chunk { .. } => self.take_chunk(now, rest, out),
             };
@@ -447,7 +479,12 @@ impl SinkSession {
         }
         self.service.tally.commands.add(1);
         match rest[..end] {
-            [.., b'\r'] => self.command(verb, argument, out),
+            [.., b'\r'] => {
+                self.command(verb, argument, out);
+                if self.service.store.is_some() {
+                    self.note_command(verb, argument, now);
+                }
+            }
             // RFC 5321 section 2.3.8: nothing but CRLF ends a line. Answered all the same, so that no one waits.
             _ => self.fault(BARE_LF, out),
         }

@@ -18,9 +18,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start_at(listen: Vec<ListenAddress>, behavior: Behavior, threads: usize) -> Sink {
     let (protocol, hostname) = (Protocol::Smtp, "sink.test".into());
-    let (trust, tls, logins) = (Trust::default(), None, None);
-    Sink::start(SinkOptions { listen, behavior, protocol, hostname, trust, threads, tls, logins })
-        .unwrap()
+    Sink::start(SinkOptions {
+        listen,
+        behavior,
+        protocol,
+        hostname,
+        trust: Trust::default(),
+        threads,
+        tls: None,
+        logins: None,
+        capture: Capture::default(),
+    })
+    .unwrap()
 }
 
 fn loopback() -> ListenAddress {
@@ -291,6 +300,7 @@ fn an_address_in_use_and_options_without_sense_are_errors() {
         threads,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     };
     let taken = Sink::start(options(sink.addresses().to_vec(), "a", 1)).unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AddrInUse);

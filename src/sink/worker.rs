@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -181,7 +181,7 @@ async fn accept(listener: Listener, dealer: Rc<Dealer>) {
 fn adopt(worker: &Rc<Worker>, (accepted, number): Numbered) {
     match accepted {
         Accepted::Tcp(stream) => {
-            let asked = worker.service.trust.is_any();
+            let asked = worker.service.asks_for_peers();
             let peer = asked.then(|| stream.peer_addr().ok().map(|peer| peer.ip())).flatten();
             converse(TcpStream::from_std(stream), peer, number, worker);
         }
@@ -191,7 +191,7 @@ fn adopt(worker: &Rc<Worker>, (accepted, number): Numbered) {
 
 fn converse<S>(stream: io::Result<S>, peer: Option<IpAddr>, number: u64, worker: &Rc<Worker>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
 {
     if let Ok(stream) = stream {
         spawn_local(Connection::new(stream, peer, number, Rc::clone(worker)));

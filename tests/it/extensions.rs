@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use smtpbench::behavior::{Behavior, Rule, SinkVerb};
 use smtpbench::net::tls::{TlsIdentity, TlsServer};
-use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions, SinkTls};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkCounts, SinkOptions, SinkTls};
 use smtpbench::smtp::Protocol;
 use smtpbench::smtp::capabilities::Limits;
 use tempfile::TempDir;
@@ -65,6 +65,7 @@ fn sink(behavior: Behavior, protocol: Protocol, tls: Option<SinkTls>) -> Sink {
         hostname: "sink.test".into(),
         threads: 1,
         logins: None,
+        capture: Capture::default(),
         trust: smtpbench::sink::Trust::default(),
         tls,
     })

@@ -6,7 +6,7 @@ use std::path::Path;
 use smtpbench::behavior::{Behavior, Delay, Rule, SinkVerb};
 use smtpbench::clock::Duration;
 use smtpbench::report::hlog;
-use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkCounts, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -30,6 +30,7 @@ fn sink_in(protocol: Protocol, listen: ListenAddress, rules: Vec<Rule>) -> Sink 
         threads: 1,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     };
     Sink::start(options).unwrap()
 }

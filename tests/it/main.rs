@@ -17,6 +17,7 @@ mod load_flags;
 mod mx;
 mod open_load;
 mod opponent;
+mod opponent_program;
 mod secrets;
 mod targets;
 mod thresholds;

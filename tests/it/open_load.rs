@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use smtpbench::behavior::{Behavior, Rule, Window};
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -24,6 +24,7 @@ fn sink(behavior: Behavior) -> Sink {
         threads: 1,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     })
     .unwrap()
 }

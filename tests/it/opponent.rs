@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use smtpbench::behavior::{Behavior, Effects, Limit, Rate, Reply, Rule, SinkVerb, When, Window};
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -23,6 +23,7 @@ fn start(behavior: Behavior) -> Sink {
         threads: 2,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     })
     .unwrap()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use smtpbench::behavior::Behavior;
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -72,6 +72,7 @@ fn a_server_of_the_other_protocol_names_the_scheme_to_write() {
         threads: 1,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     })
     .unwrap();
     let ListenAddress::Tcp(address) = &sink.addresses()[0] else { panic!("a TCP sink") };

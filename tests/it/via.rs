@@ -34,6 +34,7 @@ fn sink_with(protocol: Protocol, trust: Trust, rules: Vec<Rule>, tls: Option<Sin
         threads: 2,
         tls,
         logins: None,
+        capture: smtpbench::sink::Capture::default(),
     })
     .unwrap()
 }

@@ -1,21 +1,32 @@
 //! `[sink]`, and the file of a behaviour, which holds the same keys at its top level.
 
 use super::{Kind, TableKeys, key, table};
-use crate::behavior::SinkVerb;
+use crate::behavior::{CertificateFault, NONSENSE_MAX, Scope, SinkVerb};
 
 /// Six digits (RFC 9422 section 4).
 const LIMIT: Kind = Kind::Count { min: 1, max: 999_999 };
 
 /// What `[sink]` holds.
-pub(super) static SINK: TableKeys = table(
+pub(in crate::scenario) static SINK: TableKeys = table(
     "[sink]",
     "Behaviour of the built-in server (embedded:).",
     &[
+        key(
+            "behavior",
+            Kind::Text,
+            "A ready behaviour by name, or the file of one (*.toml); what is said beside it comes first.",
+        ),
         key("seed", Kind::Count { min: 0, max: u64::MAX }, "Its own seed; the run's without it."),
         key("delay", Kind::Table(&DELAYS), "Waits before its reply, by command."),
         key("reply", Kind::Table(&REPLIES), "Other replies, by command: \"450 4.2.0 later\"."),
         key("freeze", Kind::Tables(&FREEZE), "Times at which nothing is answered."),
         key("rules", Kind::Tables(&RULE), "What it does otherwise, and when; the first that fits."),
+        key("words", Kind::Bool, "Words in addresses ask for something: tempfail@example.test.")
+            .or("true"),
+        key("pieces", PIECES, "Its replies go out in writes of so many bytes."),
+        key("hide", Kind::Texts, "Capabilities that EHLO does not announce: [\"PIPELINING\"]."),
+        key("announce", Kind::Texts, "Lines that EHLO announces besides."),
+        key("certificate", Kind::Choice(&CERTIFICATES), "What is wrong with its certificate."),
         key("size_limit", Kind::Size, "Largest message in bytes, as announced by SIZE."),
         key("max_messages", LIMIT, "Messages of one session, as announced by LIMITS MAILMAX."),
         key("max_recipients", LIMIT, "Recipients of one message, as LIMITS RCPTMAX."),
@@ -23,15 +34,22 @@ pub(super) static SINK: TableKeys = table(
     ],
 );
 
-const VERBS: [&str; SinkVerb::COUNT] = {
-    let mut names = [""; SinkVerb::COUNT];
+const VERBS: [&str; SinkVerb::COUNT] = names(SinkVerb::NAMES);
+const SCOPES: [&str; Scope::NAMES.len()] = names(Scope::NAMES);
+const CERTIFICATES: [&str; CertificateFault::NAMES.len()] = names(CertificateFault::NAMES);
+
+/// The names of `named`.
+const fn names<T: Copy, const N: usize>(named: &'static [(&'static str, T)]) -> [&'static str; N] {
+    let mut names = [""; N];
     let mut index = 0;
-    while index < names.len() {
-        names[index] = SinkVerb::NAMES[index].0;
+    while index < N {
+        names[index] = named[index].0;
         index += 1;
     }
     names
-};
+}
+
+const PIECES: Kind = Kind::Count { min: 1, max: 65_536 };
 
 const BY_COMMAND: &str = "By command: greeting, ehlo, helo, auth, mail, rcpt, data, bdat, eod, rset, \
                           noop, vrfy, help, quit, starttls, xclient, unknown.";
@@ -96,6 +114,9 @@ static FREEZE: TableKeys = table(
     ],
 );
 
+/// Sizes have the limits of messages; what is more than nonsense needs is refused by the reader.
+const NONSENSE: Kind = Kind::Count { min: 1, max: NONSENSE_MAX };
+
 const RATE: Kind = Kind::Pattern { pattern: r".*/\s*[smh]\s*", example: "\"500 messages/s\"" };
 
 const NUMBERS: Kind = Kind::Either(&[
@@ -108,6 +129,9 @@ static RULE: TableKeys = table(
     "What the sink does otherwise at one command, where all of the conditions hold.",
     &[
         key("at", Kind::Choice(&VERBS), "The command.").required(),
+        key("recipient", Kind::Text, "The recipient: user@example.test, @example.test, a*@*.test."),
+        key("sender", Kind::Text, "The sender, in the same forms, or <>."),
+        key("client", Kind::Text, "The client: 192.0.2.7 or 192.0.2.0/24."),
         key("session", NUMBERS, "Number of the session: 7, \"5..10\", \"101..\", \"every 100\"."),
         key("message", NUMBERS, "Number of the message among all."),
         key("nth", NUMBERS, "Number of the message in its session."),
@@ -123,7 +147,24 @@ static RULE: TableKeys = table(
             "How many at once the rate allows; a tenth of a second's worth without it.",
         ),
         key("count", Kind::Count { min: 1, max: u64::MAX }, "So many times and no more."),
+        key("within", Kind::Duration, "So long since the first time, and no longer."),
+        key("per", Kind::Choice(&SCOPES), "What above, at_most, count and within keep apart.")
+            .or("\"sink\""),
         key("delay", DELAY, "Waits longer before its reply."),
         key("reply", REPLY, "Says this."),
+        key("raw", Kind::Text, "Sends these bytes instead of a reply; escapes: \\r \\n \\0 \\xNN."),
+        key("garbage", NONSENSE, "Sends so many random bytes instead of a reply."),
+        key("long", NONSENSE, "Makes its reply a line of so many bytes."),
+        key("extra", REPLY, "One more reply, that nobody asked for."),
+        key("drop", Kind::Bool, "Closes, behind `reply` or instead of any."),
+        key("abort", Kind::Bool, "Resets, behind `reply` or instead of any."),
+        key("pieces", PIECES, "Its replies go out in writes of so many bytes from here on."),
+        key("read_rate", Kind::Size, "Reads the message at so many bytes a second."),
+        key("lose", Kind::Bool, "At eod: throws the message away after its reply."),
+        key("twice", Kind::Bool, "At eod: keeps the message twice."),
+        key("hold", DELAY, "At eod: keeps the message back for a time."),
+        key("footer", Kind::Text, "At eod: adds a footer to the message."),
+        key("flip", Kind::Bool, "At eod: flips a bit of the message."),
+        key("drop_header", Kind::Text, "At eod: takes a header field away."),
     ],
 );

@@ -1,13 +1,16 @@
 //! `[sink]`, and the file of a behaviour: what the built-in server does.
 
 mod delays;
+mod effects;
 mod rules;
 
 use std::num::NonZeroU32;
 
 use super::Reader;
 use super::section::{Field, Section, nearest};
-use crate::behavior::{Behavior, Reply, SinkVerb};
+use crate::behavior::{Behavior, CertificateFault, REPLY_TEXT_MAX, Reply, SinkVerb};
+use crate::scenario::Source;
+use crate::scenario::behaviors;
 use crate::scenario::keys::sink_verbs;
 use crate::smtp::capabilities::Limits;
 
@@ -19,7 +22,9 @@ impl Reader<'_> {
         self.behavior(&section)
     }
 
-    fn behavior(&mut self, section: &Section<'_>) -> Option<Behavior> {
+    /// The behaviour in `section`, over the one that it names.
+    pub(super) fn behavior(&mut self, section: &Section<'_>) -> Option<Behavior> {
+        let base = self.optional(section, "behavior", Self::base);
         let seed = self.optional(section, "seed", Self::count);
         let delays =
             self.optional(section, "delay", |reader, field| reader.by_verb(field, Self::delay));
@@ -27,11 +32,18 @@ impl Reader<'_> {
             self.optional(section, "reply", |reader, field| reader.by_verb(field, Self::reply));
         let freezes = self.optional(section, "freeze", Self::freezes);
         let rules = self.optional(section, "rules", Self::rules);
+        let words = self.optional(section, "words", Self::flag);
+        let pieces = self.optional(section, "pieces", Self::limit);
+        let hide = self.optional(section, "hide", Self::capabilities);
+        let announce = self.optional(section, "announce", Self::capabilities);
+        let certificate = self.optional(section, "certificate", |reader, field| {
+            reader.choice(field, CertificateFault::NAMES)
+        });
         let size_limit = self.optional(section, "size_limit", Self::size);
         let mut limit = |name| self.optional(section, name, Self::limit);
         let (mail_max, rcpt_max) = (limit("max_messages"), limit("max_recipients"));
         let rcpt_domain_max = limit("max_domains")?;
-        Some(Behavior {
+        let own = Behavior {
             seed: seed?,
             delays: delays?.unwrap_or_default(),
             replies: replies?.unwrap_or_default(),
@@ -39,7 +51,59 @@ impl Reader<'_> {
             rules: rules?.unwrap_or_default(),
             size_limit: size_limit?,
             limits: Limits { mail_max: mail_max?, rcpt_max: rcpt_max?, rcpt_domain_max },
-        })
+            no_words: words? == Some(false),
+            pieces: pieces?,
+            hide: hide?.unwrap_or_default(),
+            announce: announce?.unwrap_or_default(),
+            certificate: certificate?,
+        };
+        Some(own.over(base?.unwrap_or_default()))
+    }
+
+    /// The behaviour that `behavior` names: a ready one, or that of a file.
+    fn base(&mut self, field: &Field<'_>) -> Option<Behavior> {
+        let text = self.text(field)?;
+        if let Some(ready) = behaviors::ready(&text.value) {
+            return Some(ready);
+        }
+        let is_file = text.value.ends_with(".toml");
+        if !is_file || self.is_behavior {
+            let names = behaviors::READY.iter().map(|(name, _)| *name);
+            let hint = match nearest(&text.value, names.clone()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("write one of {}", names.collect::<Vec<_>>().join(", ")),
+            };
+            let message = match is_file {
+                true => "the file of a behaviour names a ready one, not another file".to_owned(),
+                false => format!("no behaviour is named `{}`", text.value),
+            };
+            self.faults.push(text.fault(message, hint));
+            return None;
+        }
+        let (path, shown) = (self.path(&text), self.shown_path(&text));
+        let read =
+            Source::open(&path).and_then(|source| super::read_behavior(&source, self.environment));
+        match read {
+            Ok(behavior) => Some(behavior),
+            Err(report) => {
+                report.in_file(&shown).into_iter().for_each(|fault| self.faults.push(fault));
+                None
+            }
+        }
+    }
+
+    /// Lines of EHLO.
+    fn capabilities(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
+        let texts = self.texts(field)?;
+        let good = |text: &str| {
+            let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            printable && !text.is_empty() && text.len() <= REPLY_TEXT_MAX
+        };
+        for text in texts.iter().filter(|text| !good(&text.value)) {
+            let hint = "write a keyword with its parameters: \"SIZE 1000\"";
+            self.faults.push(text.fault("no line of printable ASCII", hint));
+        }
+        Some(texts.into_iter().map(|text| text.value).collect())
     }
 
     fn limit(&mut self, field: &Field<'_>) -> Option<NonZeroU32> {

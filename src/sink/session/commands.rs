@@ -48,7 +48,8 @@ impl SinkSession {
             SinkVerb::Help => _ = self.accept(verb, HELP_OK, out),
             SinkVerb::Xclient => self.xclient(argument, out),
             SinkVerb::Unknown | SinkVerb::Greeting | SinkVerb::Eod => {
-                if self.service.repertoire.fixed_reply(verb).is_some() || self.is_ruled(verb) {
+                if self.service.repertoire.fixed_reply(verb).is_some() || self.entry(verb).is_some()
+                {
                     self.accept(verb, UNKNOWN, out);
                 } else {
                     self.fault(UNKNOWN, out);
@@ -67,7 +68,9 @@ impl SinkSession {
             _ => service.repertoire.hello(verb, self.offers_tls()),
         };
         let announced = match (&service.logins, verb) {
-            (Some(logins), SinkVerb::Ehlo) => logins.announce(own, &self.bindings).into(),
+            (Some(logins), SinkVerb::Ehlo) if !service.repertoire.hides("AUTH") => {
+                logins.announce(own, &self.bindings).into()
+            }
             _ => std::borrow::Cow::Borrowed(own),
         };
         if self.accept(verb, &announced, out) {
@@ -104,6 +107,9 @@ impl SinkSession {
             self.utf8 = mail.utf8;
             self.binary = mail.binary;
             self.mails = self.mails.saturating_add(1);
+            if let Some(case) = &mut self.case {
+                case.note_sender(|| arguments::reverse_path(argument));
+            }
         }
     }
 
@@ -130,6 +136,9 @@ impl SinkSession {
         if self.accept(SinkVerb::Rcpt, RCPT_OK, out) {
             self.recipients += 1;
             self.domains.extend(domain.flatten());
+            if let Some(case) = &mut self.case {
+                case.note_recipient(path);
+            }
         }
     }
 

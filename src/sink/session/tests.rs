@@ -8,6 +8,7 @@ use crate::behavior::{Delay, Reply};
 use crate::clock;
 
 mod auth;
+mod effects;
 mod extensions;
 mod identity;
 mod limits;

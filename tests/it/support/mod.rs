@@ -6,4 +6,5 @@ pub(crate) mod peer;
 pub(crate) mod program;
 pub(crate) mod redact;
 pub(crate) mod results;
+pub(crate) mod serving;
 pub(crate) mod table;

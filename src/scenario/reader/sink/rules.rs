@@ -2,9 +2,12 @@
 
 use toml::de::DeValue;
 
-use crate::behavior::{Effects, Limit, Numbers, RULES_MAX, Rate, Rule, SinkVerb, When, Window};
+use crate::behavior::{
+    AddressPattern, Limit, Network, Numbers, RULES_MAX, Rate, Rule, Scope, SinkVerb, When, Window,
+};
 use crate::scenario::reader::Reader;
 use crate::scenario::reader::section::{Field, Section};
+use crate::units::UnitError;
 
 impl Reader<'_> {
     pub(super) fn freezes(&mut self, field: &Field<'_>) -> Option<Vec<Window>> {
@@ -53,10 +56,32 @@ impl Reader<'_> {
         let when = self.when(section);
         let effects = self.effects(section);
         // Where `at` is missing, that was said.
-        Some(Rule { at: at??, when: when?, effects: effects? })
+        let (at, when, effects) = (at??, when?, effects?);
+        if let Some((key, place)) = effects.misplaced(at)
+            && let Some(field) = section.field(key)
+        {
+            let message = format!("`{key}` has no meaning at {}", at.name());
+            self.faults.add(field.key_span.clone(), message, format!("it has one at {place}"));
+        }
+        let early = |key: &str, is_early: bool, reader: &mut Self| {
+            if let Some(field) = section.field(key).filter(|_| is_early) {
+                let message = format!("`{}` is not known yet at {}", field.name, at.name());
+                let hint = "write at = \"rcpt\" or a later command";
+                reader.faults.add(field.key_span.clone(), message, hint);
+            }
+        };
+        let before = |verb: SinkVerb| (at as usize) < verb as usize;
+        early("sender", before(SinkVerb::Mail), self);
+        early("recipient", before(SinkVerb::Rcpt), self);
+        early("per", when.per.has_sender() && before(SinkVerb::Mail), self);
+        early("per", when.per.has_recipient() && before(SinkVerb::Rcpt), self);
+        Some(Rule { at, when, effects })
     }
 
     fn when(&mut self, section: &Section<'_>) -> Option<When> {
+        let recipient = self.parsed(section, "recipient", AddressPattern::parse);
+        let sender = self.parsed(section, "sender", AddressPattern::parse);
+        let client = self.parsed(section, "client", Network::parse);
         let mut numbers = |name| self.optional(section, name, Self::numbers);
         let (session, message, nth) = (numbers("session"), numbers("message"), numbers("nth"));
         let window = self.window(section, "after");
@@ -64,11 +89,23 @@ impl Reader<'_> {
         let above = self.rate_limit(section, "above");
         let at_most = self.rate_limit(section, "at_most");
         let count = self.optional(section, "count", Self::count);
-        if let (Some(None), Some(None), Some(field)) = (&above, &at_most, section.field("burst")) {
-            let hint = "write above = \"500 messages/s\" or at_most = \"5/s\" beside it";
-            self.faults.add(field.key_span.clone(), "`burst` without a rate", hint);
-        }
+        let within =
+            self.optional(section, "within", |reader, field| reader.duration(field, false));
+        let per = self.optional(section, "per", |reader, field| reader.choice(field, Scope::NAMES));
+        let lonely = |key: &str, beside: &[&str], reader: &mut Self| {
+            let none = beside.iter().all(|name| section.field(name).is_none());
+            if let Some(field) = section.field(key).filter(|_| none) {
+                let message = format!("`{}` without {}", field.name, beside.join(", "));
+                let hint = format!("write one of {} beside it", beside.join(", "));
+                reader.faults.add(field.key_span.clone(), message, hint);
+            }
+        };
+        lonely("burst", &["above", "at_most"], self);
+        lonely("per", &["above", "at_most", "count", "within"], self);
         Some(When {
+            recipient: recipient?,
+            sender: sender?,
+            client: client?,
             session: session?,
             message: message?,
             nth: nth?,
@@ -76,29 +113,16 @@ impl Reader<'_> {
             share: share?,
             above: above?,
             at_most: at_most?,
+            within: within?,
             count: count?,
+            per: per?.unwrap_or_default(),
         })
-    }
-
-    fn effects(&mut self, section: &Section<'_>) -> Option<Effects> {
-        let delay = self.optional(section, "delay", Self::delay);
-        let reply = self.optional(section, "reply", Self::reply);
-        let effects = Effects { delay: delay?, reply: reply? };
-        if effects == Effects::default() {
-            let message = "a rule that does nothing";
-            self.lacking(section.span.clone(), message, "write reply = \"450 4.2.0 later\" there");
-            return None;
-        }
-        Some(effects)
     }
 
     /// The rate under `name` with its bucket.
     fn rate_limit(&mut self, section: &Section<'_>, name: &str) -> Option<Option<Limit>> {
         let burst = self.optional(section, "burst", Self::count)?;
-        let rate = self.optional(section, name, |reader, field| {
-            let text = reader.text(field)?;
-            reader.unit(&text, Rate::parse)
-        })?;
+        let rate = self.parsed(section, name, Rate::parse)?;
         Some(rate.map(|rate| match burst {
             Some(burst) => Limit { rate, burst },
             None => Limit::new(rate),
@@ -112,5 +136,18 @@ impl Reader<'_> {
         }
         let text = self.text(field)?;
         self.unit(&text, Numbers::parse)
+    }
+
+    /// The text under `name` by `parse`.
+    pub(super) fn parsed<T>(
+        &mut self,
+        section: &Section<'_>,
+        name: &str,
+        parse: fn(&str) -> Result<T, UnitError>,
+    ) -> Option<Option<T>> {
+        self.optional(section, name, |reader, field| {
+            let text = reader.text(field)?;
+            reader.unit(&text, parse)
+        })
     }
 }

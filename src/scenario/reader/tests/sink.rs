@@ -1,10 +1,12 @@
 //! `[sink]`: delays, replies, freezes and rules.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
 use crate::behavior::{
-    Behavior, Delay, Effects, Limit, Numbers, Rate, Reply, Rule, SinkVerb, When, Window,
+    Behavior, CertificateFault, Delay, Effects, End, Fate, Limit, Nonsense, Numbers, Rate, Reply,
+    Rule, Scope, SinkVerb, When, Window,
 };
 
 const fn ms(ms: u64) -> Duration {
@@ -134,10 +136,12 @@ fn rules_have_conditions_and_effects() {
             above: None,
             at_most: Some(Limit { rate: rate("5/s"), burst: 7 }),
             count: Some(9),
+            ..When::default()
         },
         effects: Effects {
             delay: Some(Delay::Exponential { mean: ms(20) }),
             reply: Some(reply(421, "4.7.0 enough")),
+            ..Effects::default()
         },
     };
     assert_eq!(sink.rules, [too_fast, enough]);
@@ -159,10 +163,138 @@ fn faulty_rules_are_all_shown() {
             "12:11: `message` is 0, not from 1 to 18446744073709551615",
             "13:7: `x` is not a whole number",
             "14:1: a rule that does nothing",
-            "16:1: `burst` without a rate",
+            "16:1: `burst` without above, at_most",
             "19:7: a time span that begins again before it ends",
             "21:9: `count` is 0, not from 1 to 18446744073709551615",
             "23:1: unknown key `repyl` in [[sink.rules]]",
         ],
+    );
+}
+
+#[test]
+fn whom_a_rule_is_for_and_what_it_does() {
+    let sink = sink(
+        "[[sink.rules]]\nat = \"rcpt\"\nrecipient = \"@d.test\"\nsender = \"<>\"\nclient = \"127.0.0.0/8\"\nper = \"triple\"\nwithin = \"2s\"\n\
+         drop = true\nextra = \"250 2.0.0 unasked\"\npieces = 1\n\
+         [[sink.rules]]\nat = \"mail\"\nraw = 'a\\x00\\r\\n'\nread_rate = \"1kB\"\nabort = true\n\
+         [[sink.rules]]\nat = \"eod\"\ntwice = true\nflip = true\nhold = \"1s\"\nfooter = \"x\"\ndrop_header = \"X-A\"\ngarbage = 9\n\
+         [[sink.rules]]\nat = \"eod\"\nlose = true\nlong = 99",
+    );
+    let [first, second, third, fourth] = sink.rules.as_slice() else { panic!("{sink:?}") };
+    assert!(first.when.recipient.as_ref().unwrap().contains(b"a@d.test"));
+    assert!(first.when.sender.as_ref().unwrap().contains(b""));
+    assert!(first.when.client.unwrap().contains([127, 0, 0, 9].into()));
+    assert_eq!((first.when.per, first.when.within), (Scope::Triple, Some(ms(2000))));
+    assert_eq!((first.effects.end, first.effects.pieces), (Some(End::Drop), NonZeroU32::new(1)));
+    assert_eq!(first.effects.extra, Some(reply(250, "2.0.0 unasked")));
+    assert_eq!(second.effects.nonsense, Some(Nonsense::Raw(b"a\0\r\n".to_vec())));
+    assert_eq!((second.effects.end, second.effects.read_rate), (Some(End::Abort), Some(1000)));
+    let fate = Fate {
+        lose: false,
+        twice: true,
+        hold: Some(Delay::Fixed(ms(1000))),
+        footer: Some("x".into()),
+        flip: true,
+        drop_header: Some("X-A".into()),
+    };
+    assert_eq!(
+        (&third.effects.fate, &third.effects.nonsense),
+        (&fate, &Some(Nonsense::Garbage(9)))
+    );
+    assert!(fourth.effects.fate.lose);
+    assert_eq!(fourth.effects.nonsense, Some(Nonsense::Long(99)));
+}
+
+#[test]
+fn effects_and_conditions_that_make_no_sense_there() {
+    check_sink(
+        "[[sink.rules]]\nat = \"rcpt\"\nlose = true\n\
+         [[sink.rules]]\nat = \"mail\"\nrecipient = \"@a\"\nreply = \"450\"\n\
+         [[sink.rules]]\nat = \"greeting\"\nper = \"sender\"\ncount = 1\nreply = \"450\"\n\
+         [[sink.rules]]\nat = \"eod\"\nlose = true\ntwice = true\n\
+         [[sink.rules]]\nat = \"eod\"\ndrop = true\nabort = true\nraw = 'x\\q'\nlong = 5\n\
+         [[sink.rules]]\nat = \"eod\"\nper = \"client\"\nread_rate = 5\n\
+         [[sink.rules]]\nat = \"eod\"\nrecipient = \"x y\"\nclient = \"a\"\nfooter = \"\"\ndrop_header = \"a:\"\nper = \"x\"",
+        &[
+            "7:1: `lose` has no meaning at rcpt",
+            "10:1: `recipient` is not known yet at mail",
+            "14:1: `per` is not known yet at greeting",
+            "20:1: `twice` of a message that is lost",
+            "24:1: `abort` beside `drop`",
+            "25:7: unknown escape `\\q`",
+            "26:1: `long` beside `raw`",
+            "29:1: `per` without above, at_most, count, within",
+            "30:1: `read_rate` has no meaning at eod",
+            "33:13: `x y` is no address: spaces and brackets",
+            "34:10: `a` is no address and no network",
+            "35:10: `footer` is empty, too long, or holds other characters",
+            "36:15: `drop_header` is empty, too long, or holds other characters",
+            "37:1: `per` without above, at_most, count, within",
+            "37:7: `x` is not a value of `per`",
+        ],
+    );
+}
+
+#[test]
+fn what_holds_for_the_whole_sink() {
+    let sink = sink(
+        "words = false\npieces = 2\nhide = [\"PIPELINING\"]\nannounce = [\"X-ODD 1\"]\ncertificate = \"expired\"",
+    );
+    assert!(sink.no_words);
+    assert_eq!(sink.pieces, NonZeroU32::new(2));
+    assert_eq!((&*sink.hide[0], &*sink.announce[0]), ("PIPELINING", "X-ODD 1"));
+    assert_eq!(sink.certificate, Some(CertificateFault::Expired));
+    check_sink(
+        "hide = [\"\"]\nannounce = [\"a\\nb\"]\npieces = 0\ncertificate = \"bad\"",
+        &[
+            "5:9: no line of printable ASCII",
+            "6:13: no line of printable ASCII",
+            "7:10: `pieces` is 0, not from 1 to 65536",
+            "8:15: `bad` is not a value of `certificate`",
+        ],
+    );
+}
+
+#[test]
+fn a_ready_behaviour_with_more_over_it() {
+    let ready = crate::scenario::behaviors::ready("greylister").unwrap();
+    let both =
+        sink("behavior = \"greylister\"\n[[sink.rules]]\nat = \"mail\"\nreply = \"450 mine\"");
+    assert_eq!(both.rules.len(), 1 + ready.rules.len());
+    assert_eq!(both.rules[0].at, SinkVerb::Mail);
+    assert_eq!(both.rules[1..], ready.rules);
+    hint(&format!("{LOAD}[sink]\nbehavior = \"greylist\""), "did you mean \"greylister\"?");
+}
+
+#[test]
+fn a_behaviour_in_a_file_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let text = format!("{LOAD}[sink]\nbehavior = \"mine.toml\"");
+    let write = |text: &str| std::fs::write(folder.path().join("mine.toml"), text).unwrap();
+    write(
+        "behavior = \"old-server\"\nsize_limit = \"1MiB\"\n[[rules]]\nat = \"mail\"\nreply = \"450\"",
+    );
+    let sink = read_in(path, &text).unwrap().sink;
+    assert_eq!((sink.size_limit, sink.rules.len()), (Some(1 << 20), 1));
+    assert!(sink.replies.iter().any(|(verb, _)| *verb == SinkVerb::Ehlo));
+    // Every fault, at its line of that file.
+    write("seed = -1\nbehavior = \"other.toml\"\n[[rules]]\nat = \"mial\"\nreply = \"450\"");
+    let found = lines(read_in(path, &text));
+    let places: Vec<&str> =
+        found.iter().map(|line| line.rsplit_once("mine.toml:").unwrap().1).collect();
+    assert_eq!(
+        places,
+        [
+            "1: `seed` is -1, not from 0 to 18446744073709551615",
+            "2: the file of a behaviour names a ready one, not another file",
+            "4: `mial` is not a value of `at`",
+        ],
+    );
+    std::fs::remove_file(folder.path().join("mine.toml")).unwrap();
+    let found = lines(read_in(path, &text));
+    assert!(
+        found[0].ends_with("mine.toml: the scenario cannot be read: no such file"),
+        "{found:?}"
     );
 }
