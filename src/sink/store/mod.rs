@@ -25,10 +25,13 @@ use crate::behavior::Fate;
 use crate::clock;
 
 /// Messages on their way to the thread.
-const QUEUE_MAX: usize = 1024;
+const QUEUE_MAX: usize = 128;
 
-/// Messages that are held back at once; the next one has the oldest come out.
+/// Messages that are held back at once; the next one has the one that is due first come out.
 const HELD_MAX: usize = 100_000;
+
+/// Bytes of them.
+const HELD_BYTES_MAX: usize = 256 << 20;
 
 /// How long it waits for a message when nothing is held back: only how often it looks in vain.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -169,7 +172,7 @@ struct Desk {
 impl Desk {
     fn run(mut self, receiver: &Receiver<Item>) -> io::Result<()> {
         let mut held: BTreeMap<(Instant, u64), Box<Kept>> = BTreeMap::new();
-        let mut number = 0;
+        let (mut number, mut held_bytes) = (0, 0_usize);
         loop {
             let next = held.first_key_value().map(|((due, _), _)| *due);
             let wait = next.map_or(PATIENCE, |due| due.saturating_duration_since(clock::now()));
@@ -177,6 +180,7 @@ impl Desk {
                 Ok(Item::Kept(kept)) => match kept.due {
                     Some(due) => {
                         number += 1;
+                        held_bytes += kept.content.len();
                         held.insert((due, number), kept);
                     }
                     None => self.write(&kept),
@@ -186,9 +190,10 @@ impl Desk {
             }
             let now = clock::now();
             while let Some(((due, _), _)) = held.first_key_value()
-                && (*due <= now || held.len() > HELD_MAX)
+                && (*due <= now || held.len() > HELD_MAX || held_bytes > HELD_BYTES_MAX)
                 && let Some((_, kept)) = held.pop_first()
             {
+                held_bytes -= kept.content.len();
                 self.write(&kept);
             }
         }
