@@ -5,6 +5,7 @@
 //! disk that is full does not stop the mail.
 
 mod alter;
+mod bounce;
 mod files;
 mod record;
 
@@ -129,17 +130,23 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Opens what `capture` names and starts the thread.
+    /// Opens what `capture` names and starts the thread; bounces go to `bounces_to`.
     ///
     /// # Errors
     /// When a folder or file cannot be made, or no thread is left.
-    pub(super) fn start(capture: &Capture, hostname: &str) -> io::Result<(Store, Self)> {
+    pub(super) fn start(
+        capture: &Capture,
+        bounces_to: Option<SocketAddr>,
+        hostname: &str,
+    ) -> io::Result<(Store, Self)> {
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let recent = Arc::new(Mutex::new(Recent::default()));
         let desk = Desk {
             files: Files::open(capture, hostname)?,
             epoch: Epoch::now(),
             recent: capture.http.map(|_| Arc::clone(&recent)),
+            bounces_to,
+            hostname: hostname.to_owned(),
             fault: None,
         };
         let thread = std::thread::Builder::new()
@@ -166,6 +173,8 @@ struct Desk {
     files: Files,
     epoch: Epoch,
     recent: Option<Arc<Mutex<Recent>>>,
+    bounces_to: Option<SocketAddr>,
+    hostname: String,
     fault: Option<io::Error>,
 }
 
@@ -203,6 +212,9 @@ impl Desk {
     }
 
     fn write(&mut self, kept: &Kept) {
+        if kept.fate.bounce.is_some() {
+            return self.bounce(kept);
+        }
         let content = altered(&kept.content, &kept.fate, kept.draw);
         let wanted = self.files.wants_records() || self.recent.is_some();
         for copy in 1..=1 + u32::from(kept.fate.twice) {
@@ -211,6 +223,23 @@ impl Desk {
             if let (Some(recent), Some(line)) = (&self.recent, line) {
                 recent.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
+        }
+    }
+
+    /// Sends a message back. A bounce itself has nobody to come back to (RFC 5321 section 4.5.5).
+    fn bounce(&mut self, kept: &Kept) {
+        if let Some(to) = self.bounces_to.filter(|_| !kept.origin.sender.is_empty()) {
+            let named = |error: io::Error| {
+                io::Error::new(error.kind(), format!("a bounce to {to}: {error}"))
+            };
+            let sent = bounce::send(kept, to, &self.hostname);
+            if let Err(error) = &sent
+                && matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+            {
+                // Waiting for it again and again would hold up what is kept, and the end of the sink.
+                self.bounces_to = None;
+            }
+            self.note(|_| sent.map_err(named));
         }
     }
 
