@@ -7,6 +7,7 @@ mod flags;
 mod guard;
 mod interrupt;
 mod once;
+mod plan;
 mod preflight;
 mod run;
 mod sink;
@@ -46,6 +47,8 @@ enum Command {
     Run(run::RunArgs),
     /// Read a scenario and report every fault at once; no network
     Check(check::CheckArgs),
+    /// Show what a run would do: schedule, sessions, ports, bytes, memory; no network
+    Plan(plan::PlanArgs),
     /// Run one session and show what was said
     Once(once::OnceArgs),
     /// The built-in server, with chosen behaviour
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         None => print(EXAMPLES).map(|()| Exit::Good),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Check(args)) => check::check(&args),
+        Some(Command::Plan(args)) => plan::plan(&args),
         Some(Command::Once(args)) => once::once(&args),
         Some(Command::Sink(args)) => sink::sink(args),
         Some(Command::Schema) => check::schema(),
@@ -104,6 +108,11 @@ fn print(text: &str) -> Result<(), Stop> {
             _ => Err(error),
         })
         .map_err(|error| Stop::new(Exit::Results, format!("stdout cannot be written: {error}")))
+}
+
+/// Processors that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Prints a line to stderr, as well as it goes.

@@ -60,8 +60,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let mut folder = folder(args, &scenario)?;
     let interrupts = Interrupts::watch()?;
     let identity = args.load.identity(&scenario);
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let plan = Arc::new(Plan::new(scenario, aim.target, identity, cores));
+    let plan = Arc::new(Plan::new(scenario, aim.target, identity, super::cores()));
     let learned = match before_the_load(&plan, args, &interrupts) {
         Ok(learned) => learned,
         Err(stop) => {
@@ -342,7 +341,7 @@ impl Run {
             host: HostFacts {
                 os: std::env::consts::OS.to_owned(),
                 kernel: system.release().to_string_lossy().into_owned(),
-                cpu_count: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+                cpu_count: super::cores(),
                 descriptor_limit: Some(limits::raise_descriptor_limit().allowed),
             },
             greeting: self.learned.greeting.clone(),

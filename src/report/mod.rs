@@ -7,6 +7,7 @@ pub mod folder;
 pub mod hlog;
 pub mod json;
 mod load;
+pub mod plan;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -14,6 +14,7 @@ mod figures;
 mod hostile;
 mod liars;
 mod mx;
+mod plan;
 mod secrets;
 mod targets;
 mod thresholds;
