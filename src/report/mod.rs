@@ -1,5 +1,6 @@
 //! Bytes from a summary: one file a format. Nothing is measured here, nothing opened but the result folder.
 
+pub mod chart;
 pub mod csv;
 pub mod escape;
 mod extensions;
@@ -12,6 +13,7 @@ pub mod plan;
 mod tests;
 pub mod text;
 mod tls;
+pub mod trials;
 
 use jiff::Timestamp;
 

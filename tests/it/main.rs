@@ -11,6 +11,7 @@ mod auth;
 mod cli;
 mod extensions;
 mod figures;
+mod find_max;
 mod hostile;
 mod liars;
 mod mx;
