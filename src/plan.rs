@@ -1,6 +1,7 @@
 //! The resolved run: what will happen, and the only input of the engine.
 
 pub mod loads;
+pub mod outlook;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

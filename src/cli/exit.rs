@@ -72,7 +72,7 @@ Exit codes:
    70  a bug in smtpbench
    73  results cannot be written
    77  the safety guard refused the target
-   90  a threshold missed (one with no samples counts as missed)
+   90  a threshold missed (one with no samples counts as missed); find-max: no rate held
    92  run invalid: the generator was the limit, a worker was lost, the accounting did not close,
        or a run without --for gave up, since messages could not be sent any more
   94  safety stop: the target showed distress that the scenario agreed to respect

@@ -83,6 +83,15 @@ impl Interrupts {
         }
     }
 
+    /// Waits for so long, or for the first.
+    pub(super) fn rest(&self, time: Duration) {
+        let mut place = self.0.run.lock().unwrap_or_else(PoisonError::into_inner);
+        // The run before is over: it is told nothing more.
+        *place = None;
+        // Whoever waited or not, and why it ended, shows in `heard`.
+        drop(self.0.changed.wait_timeout_while(place, time, |_| self.heard().is_none()));
+    }
+
     /// Ends with the first; one waits at a time.
     pub(super) async fn first(&self) {
         while self.heard().is_none() {

@@ -3,14 +3,19 @@
 mod check;
 mod course;
 mod exit;
+mod find_max;
 mod flags;
+mod ground;
 mod guard;
 mod interrupt;
 mod once;
+mod plan;
 mod preflight;
 mod run;
 mod sink;
+mod sweep;
 mod target;
+mod trials;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -44,8 +49,16 @@ enum Command {
     /// Run a scenario, or the quick form without one; results go to a folder of their own
     #[command(after_help = EXIT_CODES_HELP)]
     Run(run::RunArgs),
+    /// Find the highest rate that holds the thresholds, confirmed
+    #[command(after_help = EXIT_CODES_HELP)]
+    FindMax(find_max::FindMaxArgs),
+    /// Run a scenario at several rates: the curve of response time against load
+    #[command(after_help = EXIT_CODES_HELP)]
+    Sweep(sweep::SweepArgs),
     /// Read a scenario and report every fault at once; no network
     Check(check::CheckArgs),
+    /// Show what a run would do: schedule, sessions, ports, bytes, memory; no network
+    Plan(plan::PlanArgs),
     /// Run one session and show what was said
     Once(once::OnceArgs),
     /// The built-in server, with chosen behaviour
@@ -71,7 +84,10 @@ pub fn main() -> ExitCode {
     let result = std::panic::catch_unwind(move || match cli.command {
         None => print(EXAMPLES).map(|()| Exit::Good),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::FindMax(args)) => find_max::find_max(&args),
+        Some(Command::Sweep(args)) => sweep::sweep(&args),
         Some(Command::Check(args)) => check::check(&args),
+        Some(Command::Plan(args)) => plan::plan(&args),
         Some(Command::Once(args)) => once::once(&args),
         Some(Command::Sink(args)) => sink::sink(args),
         Some(Command::Schema) => check::schema(),
@@ -104,6 +120,11 @@ fn print(text: &str) -> Result<(), Stop> {
             _ => Err(error),
         })
         .map_err(|error| Stop::new(Exit::Results, format!("stdout cannot be written: {error}")))
+}
+
+/// Processors that this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Prints a line to stderr, as well as it goes.

@@ -9,10 +9,8 @@ use clap::builder::FalseyValueParser;
 
 use super::course::{Course, Turns};
 use super::exit::{Exit, Stop};
-use super::flags::{self, LoadFlags};
-use super::interrupt::Interrupts;
-use super::preflight::{self, Learned};
-use super::target::aim;
+use super::flags::LoadFlags;
+use super::ground::{Ground, Survey};
 use super::{colour, print, say};
 use crate::clock::{self, Duration, Instant};
 use crate::engine::worker::Control;
@@ -24,18 +22,18 @@ use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
 use crate::measure::watch::Watch;
-use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::Plan;
 use crate::report::folder::{FolderError, ResultFolder};
 use crate::report::{HostFacts, RunFacts, text};
 use crate::scenario::Scenario;
-use crate::scenario::target::TargetUrl;
 
 /// How often results are saved while the run goes on.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Snapshots that may wait for the collector, a worker.
 const SNAPSHOTS_WAITING: usize = 64;
+/// What is worth knowing of a preflight that did not end the command.
+pub(super) const DEFERRED: &str = "note: the preflight was deferred (4yz); the run went on";
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -55,98 +53,56 @@ pub(super) struct RunArgs {
 /// Runs a scenario and reports.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let scenario = args.load.scenario(args.scenario.as_deref())?;
-    announce(&scenario);
-    let identity = args.load.identity(&scenario);
-    let aim = aim(&scenario, &args.load, identity.seed)?;
-    let mut folder = folder(args, &scenario)?;
-    let interrupts = Interrupts::watch()?;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let plan = Arc::new(Plan::new(scenario, aim.target, identity, cores));
-    let learned = match before_the_load(&plan, args, &interrupts) {
-        Ok(learned) => learned,
+    let survey = Survey::new(scenario, &args.load)?;
+    let mut folder = folder(args, survey.scenario())?;
+    let ground = match survey.prepare(&args.load) {
+        Ok(ground) => ground,
         Err(stop) => {
             folder.discard();
             return Err(stop);
         }
     };
-    let descriptors_short = descriptors(&plan, aim.sink.is_some());
-    let run = Run { plan, learned, interrupts, descriptors_short };
+    let run = Run { plan: Arc::clone(&ground.plan), ground: &ground };
     let measured = run.measure(&mut folder, args.quiet);
-    let exit = run.conclude(&mut folder, measured)?;
-    drop(aim.sink);
+    let Concluded { summary, exit, saved } = run.conclude(&mut folder, measured);
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    print(text::render(&summary, &run.plan, colour(terminal)).trim_end())?;
+    if ground.learned.deferred {
+        print(DEFERRED)?;
+    }
+    saved?;
+    print(&format!("\nresults: {}", folder.path().display()))?;
     Ok(exit)
 }
 
-/// Says what is worth knowing before anything happens.
-fn announce(scenario: &Scenario) {
-    if scenario.target().is_some_and(|target| target.url == TargetUrl::Embedded) {
-        say(
-            "target embedded: this measures smtpbench itself on this machine, against its built-in sink, not a server",
-        );
-    }
-    flags::remark(scenario);
-}
-
 fn folder(args: &RunArgs, scenario: &Scenario) -> Result<ResultFolder, Stop> {
-    let now = clock::wall();
-    let path = args.out.clone().unwrap_or_else(|| {
-        let time = now.strftime("%Y%m%dT%H%M%SZ");
-        PathBuf::from("results").join(format!("{}-{time}", scenario.name))
-    });
+    let path = args.out.clone().unwrap_or_else(|| default_folder(&scenario.name));
     ResultFolder::create(&path).map_err(|error| cannot_write(&error))
 }
 
-fn cannot_write(error: &FolderError) -> Stop {
+/// Where results go unless somebody says otherwise.
+pub(super) fn default_folder(name: &str) -> PathBuf {
+    let time = clock::wall().strftime("%Y%m%dT%H%M%SZ");
+    PathBuf::from("results").join(format!("{name}-{time}"))
+}
+
+pub(super) fn cannot_write(error: &FolderError) -> Stop {
     Stop::new(Exit::Results, error.to_string())
 }
 
-/// What must hold before load goes out: marks where mail leaves the machine, a target that greets and takes mail.
-fn before_the_load(plan: &Plan, args: &RunArgs, interrupts: &Interrupts) -> Result<Learned, Stop> {
-    let target = &plan.targets[0];
-    let unmarked = plan
-        .scenario
-        .mail
-        .kinds
-        .iter()
-        .find(|kind| matches!(kind.content, Content::Files { mark: Mark::None, .. }));
-    if let Some(kind) = unmarked
-        && !target.addresses.iter().all(|one| one.address.is_local())
-    {
-        let name = &kind.name;
-        return Err(Stop::new(
-            Exit::Guard,
-            format!(
-                "message `{name}` has mark = \"none\", and {} is outside this machine\n\
-                 mail that leaves this machine says where it comes from: take the line out",
-                target.url
-            ),
-        ));
-    }
-    preflight::wait(plan, args.load.wait, interrupts)?;
-    match plan.scenario.preflight {
-        true => preflight::preflight(plan, interrupts),
-        false => Ok(Learned::default()),
-    }
+/// One run on prepared ground.
+pub(super) struct Run<'g> {
+    /// That of the ground, or another with the same target.
+    pub(super) plan: Arc<Plan>,
+    pub(super) ground: &'g Ground,
 }
 
-/// Raises the limit on open files; what is wanted and allowed, where that is too few.
-fn descriptors(plan: &Plan, embedded: bool) -> Option<(u64, u64)> {
-    let (wanted, allowed) = (plan.descriptors(embedded), limits::raise_descriptor_limit().allowed);
-    (wanted > allowed).then(|| {
-        say(&format!(
-            "note: {wanted} open files are wanted and {allowed} allowed: some sessions will fail \
-             (raise the limit with `ulimit -n {wanted}`)"
-        ));
-        (wanted, allowed)
-    })
-}
-
-/// One run with what was found out before it.
-struct Run {
-    plan: Arc<Plan>,
-    learned: Learned,
-    interrupts: Interrupts,
-    descriptors_short: Option<(u64, u64)>,
+/// What a run came to.
+pub(super) struct Concluded {
+    pub(super) summary: Summary,
+    pub(super) exit: Exit,
+    /// Whether the results are in their folder.
+    pub(super) saved: Result<(), Stop>,
 }
 
 /// What collecting goes by.
@@ -158,7 +114,7 @@ struct UnderWay<'a, 'r> {
 }
 
 /// What came of it.
-struct Measured {
+pub(super) struct Measured {
     collector: Collector,
     end: EndOfRun,
     facts: RunFacts,
@@ -167,13 +123,13 @@ struct Measured {
     unsaved: Option<FolderError>,
 }
 
-impl Run {
+impl Run<'_> {
     /// Runs the load and collects.
-    fn measure(&self, folder: &mut ResultFolder, quiet: bool) -> Measured {
+    pub(super) fn measure(&self, folder: &mut ResultFolder, quiet: bool) -> Measured {
         let plan = &self.plan;
         let layout = Arc::new(Layout::new(plan));
         let control = Arc::new(Control::default());
-        self.interrupts.steer(&control, plan.drain());
+        self.ground.interrupts.steer(&control, plan.drain());
         let (sender, snapshots) = sync_channel(SNAPSHOTS_WAITING * plan.workers);
         let mut facts = self.facts();
         let begun = folder.begin(facts.started);
@@ -214,7 +170,7 @@ impl Run {
         let UnderWay { live, folder, course, facts } = under_way;
         let mut saved = course.started;
         for snapshot in snapshots {
-            if self.interrupts.heard().is_some() {
+            if self.ground.interrupts.heard().is_some() {
                 collector.load_ended();
             }
             collector.add(snapshot);
@@ -252,7 +208,7 @@ impl Run {
         let planned_end = ends.and_then(|ends| ends.into_iter().max());
         let all_sent = plan.messages().is_some()
             && ending.bounds.iter().all(|bound| bound.messages_not_started == 0);
-        let interrupted = self.interrupts.heard().is_some();
+        let interrupted = self.ground.interrupts.heard().is_some();
         // A run that its work ended is as long as that took.
         let by_work = ending.last_ended.map_or(finished_at, since_start);
         let window_end = match (planned_end, ending.drained_since) {
@@ -272,16 +228,16 @@ impl Run {
             warmup_end: turns.warmup_end,
             workers_lost: ending.workers_lost.len(),
             worker_cpu: ending.worker_cpu.clone(),
-            descriptors_short: self.descriptors_short,
+            descriptors_short: self.ground.descriptors_short,
             ..EndOfRun::finished(finished_at, window_end)
         }
     }
 
-    /// Judges, prints, saves.
-    fn conclude(&self, folder: &mut ResultFolder, measured: Measured) -> Result<Exit, Stop> {
+    /// Judges and saves.
+    pub(super) fn conclude(&self, folder: &mut ResultFolder, measured: Measured) -> Concluded {
         let Measured { mut collector, end, mut facts, lost, unsaved } = measured;
         let mut summary = collector.summary(&self.plan, &end);
-        if self.interrupts.heard().is_some() {
+        if self.ground.interrupts.heard().is_some() {
             // Partial results carry no verdict.
             summary.thresholds.clear();
         }
@@ -297,21 +253,14 @@ impl Run {
         for what in lost {
             say(&format!("error: {what}"));
         }
-        let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-        print(text::render(&summary, &self.plan, colour(terminal)).trim_end())?;
-        if self.learned.deferred {
-            print("note: the preflight was deferred (4yz); the run went on")?;
-        }
-        saved.map_err(|error| cannot_write(&error))?;
-        print(&format!("\nresults: {}", folder.path().display()))?;
-        Ok(exit)
+        Concluded { summary, exit, saved: saved.map_err(|error| cannot_write(&error)) }
     }
 
     fn exit(&self, summary: &Summary, collector: &Collector, state: RunState) -> Exit {
         let progress = collector.progress();
         let replies = progress.replies_2yz + progress.replies_4yz + progress.replies_5yz;
         let mut exit = Exit::Good;
-        if let Some(heard) = self.interrupts.heard() {
+        if let Some(heard) = self.ground.interrupts.heard() {
             return exit.or(heard);
         }
         if summary.stopped.as_ref().is_some_and(|stopped| stopped.safety) {
@@ -342,11 +291,11 @@ impl Run {
             host: HostFacts {
                 os: std::env::consts::OS.to_owned(),
                 kernel: system.release().to_string_lossy().into_owned(),
-                cpu_count: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+                cpu_count: super::cores(),
                 descriptor_limit: Some(limits::raise_descriptor_limit().allowed),
             },
-            greeting: self.learned.greeting.clone(),
-            capabilities: self.learned.capabilities.clone(),
+            greeting: self.ground.learned.greeting.clone(),
+            capabilities: self.ground.learned.capabilities.clone(),
         }
     }
 }

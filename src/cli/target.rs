@@ -63,7 +63,7 @@ pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags, seed: u64) -> Result<A
 }
 
 /// The one target of a run.
-fn one_target(scenario: &Scenario) -> Result<&TargetSpec, Stop> {
+pub(super) fn one_target(scenario: &Scenario) -> Result<&TargetSpec, Stop> {
     scenario.target().ok_or_else(|| {
         let names: Vec<&str> = scenario.targets.iter().map(|target| &*target.name).collect();
         let message = match names.as_slice() {

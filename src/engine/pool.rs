@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use crate::clock::{Duration, Instant};
-use crate::engine::dialogue::script_of;
 use crate::measure::recorder::Recorder;
 use crate::measure::tally::Unstarted;
 use crate::plan::Plan;
@@ -454,7 +453,7 @@ impl Pool {
     /// The script that an arrival runs; of a message, which any session may take up, the first that sends some.
     fn script(&self, plan: &Plan, start: &Start) -> u16 {
         if self.unit == ArrivalUnit::Sessions {
-            return script_of(plan, self.load, start.due.index);
+            return plan.script_of(self.load, start.due.index);
         }
         let scripts = &plan.scenario.loads[usize::from(self.load)].scripts;
         let sends = |script: &&u16| plan.scenario.scripts[usize::from(**script)].has_transaction();

@@ -21,6 +21,9 @@ const VALUE_MAX_US: u64 = 15 * 60 * 1_000_000;
 /// Three digits: a value read back is at most 0.1 % above the one recorded.
 const DIGITS: u8 = 3;
 
+/// Bytes of one histogram in memory, whatever is in it.
+pub const BYTES: u64 = 21 * 1024 * 8;
+
 /// Durations in microseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
@@ -311,6 +314,12 @@ mod tests {
             histogram.record(Duration::from_micros(*us));
         }
         histogram
+    }
+
+    #[test]
+    fn a_histogram_takes_as_much_memory_as_is_said() {
+        let counts = Histogram::default().values.distinct_values();
+        assert_eq!(counts as u64 * 8, BYTES);
     }
 
     #[test]

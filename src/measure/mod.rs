@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod collector;
 mod evidence;
 pub mod extensions;
+pub mod footprint;
 mod gauge;
 pub mod histogram;
 mod intervals;

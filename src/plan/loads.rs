@@ -28,6 +28,22 @@ pub struct LoadPlan {
     pub timetable: Option<Timetable>,
 }
 
+impl super::Plan {
+    /// Index of the script that session `number` of load `load` runs, by weight.
+    #[must_use]
+    pub fn script_of(&self, load: u8, number: u64) -> u16 {
+        let scripts = &self.scenario.loads[usize::from(load)].scripts;
+        let index = match scripts.as_slice() {
+            [_] => 0,
+            scripts => seed::weighted(
+                scripts.iter().map(|script| self.scenario.scripts[usize::from(*script)].weight),
+                choice(self.identity.seed, Purpose::Script, number, u64::from(load)),
+            ),
+        };
+        scripts.get(index).copied().unwrap_or(0)
+    }
+}
+
 /// The loads of `scenario`, and the stages of all of them.
 pub(super) fn resolve(scenario: &Scenario) -> (Vec<LoadPlan>, Vec<Stage>) {
     let (mut loads, mut stages, mut slots) = (Vec::new(), Vec::new(), 0);

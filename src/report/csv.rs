@@ -152,7 +152,7 @@ pub fn files(summary: &Summary) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// A header row, always, and the rows.
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
+pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let written = writer
         .write_record(header)
@@ -336,12 +336,12 @@ fn thresholds(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
     })
 }
 
-fn share(share: Option<Share>) -> [String; 3] {
+pub(super) fn share(share: Option<Share>) -> [String; 3] {
     [share.map(|s| s.value), share.map(|s| s.low), share.map(|s| s.high)]
         .map(|value| optional(value.map(number)))
 }
 
-fn estimate(estimate: Option<Estimate>) -> [String; 3] {
+pub(super) fn estimate(estimate: Option<Estimate>) -> [String; 3] {
     [
         optional(estimate.map(|estimate| estimate.value)),
         optional(estimate.and_then(|estimate| estimate.low)),
@@ -350,12 +350,12 @@ fn estimate(estimate: Option<Estimate>) -> [String; 3] {
 }
 
 /// Empty is "not measured", and never 0.
-fn optional(value: Option<impl ToString>) -> String {
+pub(super) fn optional(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// Six digits after the point, without zeros at the end; nothing for what is no number.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if !value.is_finite() {
         return String::new();
     }

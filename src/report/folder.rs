@@ -124,9 +124,9 @@ impl ResultFolder {
         facts: &RunFacts,
     ) -> Result<(), FolderError> {
         for (name, bytes) in csv::files(summary) {
-            self.write(name, &bytes)?;
+            write(&self.path, name, &bytes)?;
         }
-        self.write("run.json", &json::manifest(summary, plan, facts))
+        write(&self.path, "run.json", &json::manifest(summary, plan, facts))
     }
 
     /// Saves for the last time and gives the histogram log its name.
@@ -147,18 +147,66 @@ impl ResultFolder {
         self.save(summary, plan, facts)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
-        let path = self.path.join(name);
-        let unfinished = unfinished(&path);
-        let written = File::create(&unfinished)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&unfinished, &path));
-        written.map_err(|source| self.fault(name, source))
-    }
-
     fn fault(&self, name: &str, source: io::Error) -> FolderError {
         FolderError::Io { path: self.path.join(name), source }
     }
+}
+
+/// A folder for several runs, each in a folder of its own, with what they came to beside them.
+#[derive(Debug)]
+pub struct RunsFolder {
+    path: PathBuf,
+}
+
+impl RunsFolder {
+    /// Makes the folder, and those above it.
+    ///
+    /// # Errors
+    /// When it holds something, or cannot be made.
+    pub fn create(path: &Path) -> Result<Self, FolderError> {
+        // Whether a file can be written in it shows, too.
+        ResultFolder::create(path)?.discard();
+        let fault = |source| FolderError::Io { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(fault)?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of one of the runs.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn run(&self, name: &str) -> Result<ResultFolder, FolderError> {
+        ResultFolder::create(&self.path.join(name))
+    }
+
+    /// Writes a file beside the runs, over what was there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+        write(&self.path, name, bytes)
+    }
+
+    /// Takes the folder away again, as nothing was measured. Whatever stands in the way stays.
+    pub fn discard(self) {
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// Whoever reads the folder sees whole files only.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+    let path = folder.join(name);
+    let unfinished = unfinished(&path);
+    let written = File::create(&unfinished)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&unfinished, &path));
+    written.map_err(|source| FolderError::Io { path, source })
 }
 
 fn unfinished(path: &Path) -> PathBuf {

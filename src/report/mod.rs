@@ -1,5 +1,6 @@
 //! Bytes from a summary: one file a format. Nothing is measured here, nothing opened but the result folder.
 
+pub mod chart;
 pub mod csv;
 pub mod escape;
 mod extensions;
@@ -8,10 +9,12 @@ pub mod hlog;
 pub mod json;
 mod judged;
 mod load;
+pub mod plan;
 #[cfg(test)]
 mod tests;
 pub mod text;
 mod tls;
+pub mod trials;
 
 use jiff::Timestamp;
 

@@ -163,7 +163,7 @@ fn verdict(text: &mut Text, summary: &Summary) {
     }
 }
 
-fn threshold_value(row: &ThresholdRow) -> String {
+pub(super) fn threshold_value(row: &ThresholdRow) -> String {
     let value = match (row.value, row.reason, row.unit) {
         (_, Some(reason), _) => return reason.to_owned(),
         (None, None, _) => return "-".to_owned(),

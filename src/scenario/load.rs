@@ -196,6 +196,26 @@ impl Load {
         self
     }
 
+    /// Its stage, where it has a single one of one rate: what it takes to run it at other rates.
+    #[must_use]
+    pub fn one_rate(&self) -> Option<&RateStage> {
+        let ArrivalSource::Rate { stages, .. } = &self.open()?.source else { return None };
+        stages.first().filter(|stage| stages.len() == 1 && !stage.is_ramp())
+    }
+
+    /// The same load at `rate` arrivals a second, where it has one rate.
+    #[must_use]
+    pub fn at_rate(&self, rate: f64) -> Self {
+        let mut load = self.clone();
+        if let Drive::Open(Open { source: ArrivalSource::Rate { stages, .. }, .. }) =
+            &mut load.drive
+            && let [stage] = stages.as_mut_slice()
+        {
+            stage.span = RateSpan::steady(rate, stage.span.length);
+        }
+        load
+    }
+
     /// The name in result files of one of its stages.
     #[must_use]
     pub fn stage_name(&self, stage: &str) -> String {

@@ -4,6 +4,7 @@
 //! sessions of a slot.
 
 pub mod arrivals;
+pub mod search;
 pub mod shape;
 pub mod trace;
 

@@ -157,7 +157,7 @@ impl Dialogue {
         Self {
             number,
             load,
-            script: script_of(plan, load, number),
+            script: plan.script_of(load, number),
             wire: Session::default(),
             at: 0,
             hello: 0,
@@ -402,20 +402,6 @@ impl Dialogue {
     fn owe(&mut self, plan: &Plan, now: Instant, step: StepId, role: Role, op: usize) {
         self.wire.owe(Debt { step, role, op }, now, plan.scenario.timeouts.limit(step));
     }
-}
-
-/// The script of session `number` of a load, by weight and seed.
-#[must_use]
-pub fn script_of(plan: &Plan, load: u8, number: u64) -> u16 {
-    let scripts = &plan.scenario.loads[usize::from(load)].scripts;
-    let index = match scripts.as_slice() {
-        [_] => 0,
-        scripts => seed::weighted(
-            scripts.iter().map(|script| plan.scenario.scripts[usize::from(*script)].weight),
-            choice(plan.identity.seed, Purpose::Script, number, u64::from(load)),
-        ),
-    };
-    scripts.get(index).copied().unwrap_or(0)
 }
 
 /// The rows that session `number` of slot `slot` has of the tables of `plan`.
