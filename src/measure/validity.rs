@@ -147,6 +147,8 @@ pub struct Validity {
 
 /// Share of late starts above which a plan was not kept.
 const LATE_MAX: f64 = 0.05;
+/// Fewer late starts than this are a hiccup of the machine, whatever their share.
+const LATE_COUNT_MIN: u64 = 10;
 /// Share of what is due that has to be started for a plan to be kept.
 const ACHIEVED_MIN: f64 = 0.99;
 
@@ -161,7 +163,7 @@ pub(super) fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally
     let ArrivalTally { due, started, late, .. } = *arrivals;
     let mut reasons = Vec::new();
     let share = |count: u64| as_f64(count) / as_f64(due.max(1));
-    if share(late) > LATE_MAX {
+    if share(late) > LATE_MAX && late >= LATE_COUNT_MIN {
         let percent = share(late) * 100.0;
         reasons.push(format!(
             "{late} of {due} starts ({percent:.1} %) were over 1 ms late though a session was free"
