@@ -81,6 +81,11 @@ impl Entry {
         self.effects.end.is_some() && self.line.is_none()
     }
 
+    /// Whether it may be meant for `recipient`.
+    pub(super) fn is_for(&self, recipient: &[u8]) -> bool {
+        self.when.recipient.as_ref().is_none_or(|pattern| pattern.contains(recipient))
+    }
+
     /// Whether all conditions hold at `time`.
     pub(super) fn fits(&self, case: &mut Case, parties: Parties<'_>, time: Duration) -> bool {
         let When { recipient, sender, client, session, message, nth, window, share, .. } =

@@ -55,6 +55,8 @@ pub(super) struct Case {
     keeps_envelope: bool,
     sender: Vec<u8>,
     recipients: Vec<Vec<u8>>,
+    /// The one recipient that the reply is about (LMTP).
+    pub(super) only: Option<usize>,
     /// What was found for the command under way.
     pub(super) verdict: Option<Arc<Entry>>,
     /// What a recipient of the message asked for by a word, for a later command.
@@ -124,6 +126,7 @@ impl Playbook {
             keeps_envelope: self.keeps_envelope,
             sender: Vec::new(),
             recipients: Vec::new(),
+            only: None,
             verdict: None,
             asked: None,
         })
@@ -268,7 +271,9 @@ impl Case {
 
     /// What is done at `verb`, which is under way: what a rule says, or what a recipient asked for.
     pub(super) fn entry(&self, verb: SinkVerb) -> Option<&Arc<Entry>> {
-        let of_verb = |entry: &&Arc<Entry>| entry.at == verb;
+        let recipient = self.only.and_then(|index| self.recipients.get(index));
+        let is_meant = |entry: &Entry| recipient.is_none_or(|one| entry.is_for(one));
+        let of_verb = |entry: &&Arc<Entry>| entry.at == verb && is_meant(entry);
         self.verdict.as_ref().filter(of_verb).or(self.asked.as_ref().filter(of_verb))
     }
 }

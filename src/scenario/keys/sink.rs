@@ -130,7 +130,7 @@ const NUMBERS: Kind = Kind::Either(&[
 ]);
 
 static RULE: TableKeys = table(
-    "[[sink.rules]]",
+    "`rules`",
     "What the sink does otherwise at one command, where all of the conditions hold.",
     &[
         key("at", Kind::Choice(&VERBS), "The command.").required(),

@@ -140,11 +140,23 @@ impl SinkSession {
         out: &mut Vec<u8>,
         mut answer: impl FnMut(&mut Self, &mut Vec<u8>) -> bool,
     ) -> bool {
-        let replies = match self.service.repertoire.protocol() {
-            Protocol::Lmtp => self.recipients.max(1),
-            Protocol::Smtp => 1,
-        };
-        (0..replies).fold(false, |good, _| answer(self, out) | good)
+        if self.service.repertoire.protocol() == Protocol::Smtp {
+            return answer(self, out);
+        }
+        let mut good = false;
+        for index in 0..self.recipients.max(1) {
+            self.reply_for(usize::try_from(index).ok());
+            good |= answer(self, out);
+        }
+        self.reply_for(None);
+        good
+    }
+
+    /// The next reply is about that recipient only.
+    fn reply_for(&mut self, recipient: Option<usize>) {
+        if let Some(case) = &mut self.case {
+            case.only = recipient;
+        }
     }
 
     pub(super) fn is_chunk_refused(&self) -> bool {

@@ -155,7 +155,7 @@ fn faulty_rules_are_all_shown() {
          [[sink.rules]]\nat = \"eod\"\nburst = 5\n\
          [[sink.rules]]\nat = \"eod\"\nfor = \"5s\"\nevery = \"5s\"\ncount = 0\nreply = \"250\"\nrepyl = \"250\"",
         &[
-            "5:1: [[sink.rules]] has no `at`",
+            "5:1: `rules` has no `at`",
             "8:6: `rcp` is not a value of `at`",
             "9:9: `25` is no reply code from 200 to 599",
             "10:9: `200%` is not a share",
@@ -166,7 +166,7 @@ fn faulty_rules_are_all_shown() {
             "16:1: `burst` without above, at_most",
             "19:7: a time span that begins again before it ends",
             "21:9: `count` is 0, not from 1 to 18446744073709551615",
-            "23:1: unknown key `repyl` in [[sink.rules]]",
+            "23:1: unknown key `repyl` in `rules`",
         ],
     );
 }

@@ -264,3 +264,22 @@ fn an_end_in_lmtp_comes_once_whatever_the_recipients() {
     assert!(played.output.ends_with(b"250 2.1.5 recipient ok\r\n"));
     assert_eq!((played.counts.unanswered, played.counts.ended_by_rule), (1, 1));
 }
+
+#[test]
+fn in_lmtp_a_rule_for_a_recipient_answers_for_that_one() {
+    let recipient = Some(AddressPattern::parse("@no.test").unwrap());
+    let reply = Some(Reply::parse("552 5.2.2 full").unwrap());
+    let rule = Rule {
+        at: SinkVerb::Eod,
+        when: When { recipient, ..When::default() },
+        effects: Effects { reply, ..Effects::default() },
+    };
+    let client =
+        b"LHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nRCPT TO:<c@no.test>\r\nRCPT TO:<e@f>\r\n\
+                   BDAT 0 LAST\r\n";
+    let played = play_in(Protocol::Lmtp, &ruled(vec![rule]), &[client]);
+    let taken = "250 2.0.0 message taken\r\n";
+    let want = format!("{taken}552 5.2.2 full\r\n{taken}");
+    assert!(played.output.ends_with(want.as_bytes()), "{}", played.output.escape_ascii());
+    assert_eq!((played.counts.messages, played.counts.refused_by_rule), (1, 1));
+}
