@@ -19,7 +19,7 @@ use smtpbench::message::render::RunIdentity;
 use smtpbench::plan::{Address, Plan, Target};
 use smtpbench::scenario::target::TargetUrl;
 use smtpbench::scenario::{Bound, Overrides, Scenario};
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 
 const SESSIONS: u32 = 20;
@@ -102,6 +102,7 @@ fn engine(c: &mut Criterion) {
         threads: 1,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     })
     .expect("loopback can be listened on");
     let ListenAddress::Tcp(address) = sink.addresses()[0] else { return };

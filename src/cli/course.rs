@@ -47,7 +47,7 @@ impl<'r> Course<'r> {
     }
 
     /// Looks at what is known now.
-    pub(super) fn heed(&mut self, now: Instant, collector: &Collector) {
+    pub(super) fn heed(&mut self, now: Instant, plan: &Plan, collector: &mut Collector) {
         if let Some(rule) = collector.stopped().filter(|_| !self.turns.stopped) {
             self.turns.stopped = true;
             self.control.drain();
@@ -67,6 +67,7 @@ impl<'r> Course<'r> {
             if end < STEADY_MAX {
                 self.turns.warmup_end = Some(end);
                 self.control.end_warmup(end);
+                collector.warmup_ended(plan, end);
             }
         }
     }

@@ -247,18 +247,22 @@ impl LoadFlags {
 
     /// The run's name and seed: the flag's, the scenario's, or one from the clock.
     pub(super) fn identity(&self, scenario: &Scenario) -> RunIdentity {
-        let nanos = clock::wall().as_nanosecond();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the low bits are what differs from run to run"
-        )]
-        let fresh =
-            crate::message::seed::scramble(nanos as u64 ^ u64::from(std::process::id()) << 40);
+        let fresh = fresh();
         // Below 2^53, so that every JSON reader gives it back as it was.
         let seed = self.seed.or(scenario.seed).unwrap_or(fresh >> 11);
         RunIdentity { run_id: format!("{fresh:016x}"), seed }
     }
+}
+
+/// A number that no other run has.
+pub(super) fn fresh() -> u64 {
+    let nanos = clock::wall().as_nanosecond();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the low bits are what differs from run to run"
+    )]
+    crate::message::seed::scramble(nanos as u64 ^ u64::from(std::process::id()) << 40)
 }
 
 /// Prints what is worth knowing of a scenario that is not wrong.

@@ -9,6 +9,7 @@ use super::interrupt::Interrupts;
 use super::preflight::{self, Learned};
 use super::say;
 use super::target::{Aim, aim};
+use crate::message::render::RunIdentity;
 use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::Plan;
@@ -31,6 +32,7 @@ pub(super) struct Ground {
 pub(super) struct Survey {
     scenario: Scenario,
     aim: Aim,
+    identity: RunIdentity,
 }
 
 impl Survey {
@@ -45,8 +47,9 @@ impl Survey {
             );
         }
         flags::remark(&scenario);
-        let aim = aim(&scenario, load)?;
-        Ok(Self { scenario, aim })
+        let identity = load.identity(&scenario);
+        let aim = aim(&scenario, load, identity.seed)?;
+        Ok(Self { scenario, aim, identity })
     }
 
     /// Resolves the plan and tries one session.
@@ -54,9 +57,8 @@ impl Survey {
     /// # Errors
     /// When the target cannot be reached, refuses that session, or may not have such mail.
     pub(super) fn prepare(self, load: &LoadFlags) -> Result<Ground, Stop> {
-        let Self { scenario, aim: Aim { target, sink } } = self;
+        let Self { scenario, aim: Aim { target, sink }, identity } = self;
         let interrupts = Interrupts::watch()?;
-        let identity = load.identity(&scenario);
         let plan = Arc::new(Plan::new(scenario, target, identity, super::cores()));
         marked(&plan)?;
         preflight::wait(&plan, load.wait, &interrupts)?;

@@ -51,8 +51,8 @@ pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
     if scenario.target().is_some_and(|target| target.url == TargetUrl::Embedded) {
         say("target embedded: this talks to smtpbench's own sink, not to a server");
     }
-    let aim = aim(&scenario, &args.load)?;
     let identity = args.load.identity(&scenario);
+    let aim = aim(&scenario, &args.load, identity.seed)?;
     let plan = Plan::new(scenario, aim.target, identity, 1);
     let interrupts = Interrupts::watch()?;
     preflight::wait(&plan, args.load.wait, &interrupts)?;

@@ -163,18 +163,18 @@ fn other_protocol(plan: &Plan, single: &Single) -> Option<&'static str> {
     let greeting = single.transcript.greeting()?;
     let says = |name: &str| greeting.split_ascii_whitespace().any(|word| word == name);
     // A server that expects a PROXY header refuses whatever comes first.
-    let refused = single.hello_refused && plan.scenario.via.is_none();
+    let unknown = single.hello_unknown && plan.scenario.via.is_none();
     match plan.protocol() {
         Protocol::Smtp if says("LMTP") => {
             Some("the server says that it speaks LMTP: write an lmtp:// URL")
         }
-        Protocol::Smtp if refused => Some(
+        Protocol::Smtp if unknown => Some(
             "the server knows neither EHLO nor HELO: is it an LMTP server? Then write an lmtp:// URL",
         ),
         Protocol::Lmtp if says("ESMTP") || says("SMTP") => {
             Some("the server says that it speaks SMTP: write an smtp:// URL")
         }
-        Protocol::Lmtp if refused => {
+        Protocol::Lmtp if unknown => {
             Some("the server does not know LHLO: is it an SMTP server? Then write an smtp:// URL")
         }
         _ => None,

@@ -177,7 +177,7 @@ impl Run<'_> {
             let now = clock::now();
             let elapsed = now.saturating_duration_since(course.started);
             live.update(elapsed, &collector.progress());
-            course.heed(now, collector);
+            course.heed(now, &self.plan, collector);
             let completed = collector.take_completed();
             let mut result = folder.log(collector.layout(), &completed);
             if now.saturating_duration_since(saved) >= SAVE_EVERY {

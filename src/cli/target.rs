@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
 use super::{guard, say};
+use crate::behavior::{Behavior, CertificateFault};
 use crate::net::connect::check_source;
 use crate::net::resolve::{self, Family, Resolved};
 use crate::net::tls::{TlsClient, TlsIdentity, TlsServer};
@@ -16,7 +17,7 @@ use crate::scenario::target::TargetUrl;
 use crate::scenario::via::Carrier;
 use crate::scenario::{Scenario, TargetSpec};
 use crate::sink::logins::Logins;
-use crate::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
+use crate::sink::{Capture, ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
 use crate::smtp::sasl::Users;
 
@@ -26,11 +27,11 @@ pub(super) struct Aim {
     pub(super) sink: Option<Sink>,
 }
 
-/// Resolves the target of `scenario` and asks the guard.
+/// Resolves the target of `scenario` and asks the guard; `seed` is the run's.
 ///
 /// # Errors
 /// When there is none, it cannot be resolved, or the guard refuses it.
-pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
+pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags, seed: u64) -> Result<Aim, Stop> {
     let TargetSpec { name, url, mut security, login } = one_target(scenario)?.clone();
     let family = flags.family();
     if let (TargetUrl::Unix { .. }, Some(_)) = (&url, family) {
@@ -46,7 +47,11 @@ pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags) -> Result<Aim, Stop> {
         say(&format!("note: {remark}"));
     }
     let sink = match url {
-        TargetUrl::Embedded => Some(embedded(scenario, &mut security, login.as_ref(), family)?),
+        TargetUrl::Embedded => {
+            let mut behavior = scenario.sink.clone();
+            behavior.seed.get_or_insert(seed);
+            Some(embedded(scenario, behavior, &mut security, login.as_ref(), family)?)
+        }
         _ => None,
     };
     if let Some(sink) = &sink {
@@ -117,6 +122,7 @@ fn check_sources(
 /// The built-in sink, with TLS by a certificate of its own where the scenario asks for that.
 fn embedded(
     scenario: &Scenario,
+    behavior: Behavior,
     security: &mut Security,
     login: Option<&Login>,
     family: Option<Family>,
@@ -125,11 +131,14 @@ fn embedded(
         TlsUse::None => None,
         _ => {
             let bug = |error| Stop::new(Exit::Bug, error);
-            let identity = TlsIdentity::make(&["localhost"]).map_err(bug)?;
+            let wrong = behavior.certificate;
+            let identity = TlsIdentity::make_with(&["localhost"], wrong).map_err(bug)?;
             let server = TlsServer::new(&identity).map_err(bug)?;
-            let bytes = identity.pem().as_bytes().to_vec();
-            let path = "the built-in sink's certificate".into();
-            security.ca = Some(PemFile { path, bytes });
+            if wrong != Some(CertificateFault::Untrusted) {
+                let bytes = identity.pem().as_bytes().to_vec();
+                let path = "the built-in sink's certificate".into();
+                security.ca = Some(PemFile { path, bytes });
+            }
             Some(SinkTls { server, implicit: false })
         }
     };
@@ -139,13 +148,14 @@ fn embedded(
     };
     let options = SinkOptions {
         listen: vec![ListenAddress::Tcp(SocketAddr::new(loopback, 0))],
-        behavior: scenario.sink.clone(),
+        behavior,
         protocol: Protocol::Smtp,
         hostname: "sink.test".to_owned(),
         trust: trust(scenario),
         threads: 1,
         tls,
         logins: logins(scenario, login)?.map(Arc::new),
+        capture: Capture::default(),
     };
     Sink::start(options).map_err(|error| {
         Stop::new(

@@ -285,6 +285,8 @@ impl Pool {
             Overload::ShedAfter(limit) => limit,
             Overload::Queue | Overload::Drop => Duration::MAX,
         };
+        // What could not end in time is not begun.
+        let limit = limit.min(plan.scenario.timeouts.plan.unwrap_or(Duration::MAX));
         loop {
             let start = self.next_waiting()?;
             if now.saturating_duration_since(start.intended) <= limit {

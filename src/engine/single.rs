@@ -31,8 +31,8 @@ pub struct Single {
     pub stuck_in_handshake: bool,
     /// EHLO or HELO was accepted.
     pub welcomed: bool,
-    /// Every EHLO, LHLO and HELO was answered with 5yz.
-    pub hello_refused: bool,
+    /// The server knows neither EHLO, or LHLO, nor HELO.
+    pub hello_unknown: bool,
     /// The server took what XCLIENT says of the client.
     pub introduced: bool,
     /// A login was refused or failed.
@@ -111,7 +111,7 @@ async fn session(
         failure: dialogue.failure(),
         stuck_in_handshake: dialogue.is_in_handshake(),
         welcomed: dialogue.was_welcomed(),
-        hello_refused: dialogue.was_refused_hello(),
+        hello_unknown: dialogue.met_unknown_hello(),
         introduced: dialogue.was_introduced(),
         deferred: dialogue.saw(Outcome::Deferred),
         failed_to_log_in: dialogue.failed_to_log_in(),

@@ -136,6 +136,11 @@ impl Collector {
         self.watch.stopped()
     }
 
+    /// The warm-up of `plan` is to end at `end` and not as planned: rules look at what follows.
+    pub fn warmup_ended(&mut self, plan: &Plan, end: Duration) {
+        self.watch.warmup_ended(&plan.timeline(Some(end)), self.interval);
+    }
+
     /// The load was ended by something else than its rules: they are not looked at any more.
     pub fn load_ended(&mut self) {
         self.watch.end();

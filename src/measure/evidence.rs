@@ -72,14 +72,15 @@ pub(super) enum Subject {
     LostMessages,
     /// Replies with these codes; of all, or of those that are no refusal which the script asks for.
     Replies { codes: Codes, any: bool },
-    /// Samples of a step.
-    Times { step: StepId, clock: Clock, outcomes: Vec<Outcome> },
+    /// Samples of a step; without a clock of the response time, in stages whose schedule gives it one, and otherwise
+    /// of the service time.
+    Times { step: StepId, clock: Option<Clock>, outcomes: Vec<Outcome> },
     /// Lag of transactions, or of sessions where no transaction has one.
     Lag,
     /// Messages accepted while the window was open.
     Completed,
-    /// Nothing that is counted here: who knows the schedule knows it.
-    Schedule,
+    /// Starts of a schedule that were made.
+    Arrivals,
 }
 
 /// What there was of it.
@@ -197,13 +198,17 @@ pub(super) struct Lens {
 }
 
 impl Lens {
-    /// For `metric` in `scope`; `open` is the kind of the load.
-    pub(super) fn new(metric: Metric, scope: Scope, open: bool) -> Self {
+    /// For `metric` in `scope`.
+    pub(super) fn new(metric: Metric, scope: Scope) -> Self {
         let subject = match metric {
             Metric::Share(share) => Subject::Messages(fate(share)),
             Metric::Step { step, clock, outcome, .. } => Subject::Times {
                 step,
-                clock: clock.map_or_else(|| judged_clock(step, open), clock_of),
+                clock: match (clock, step) {
+                    (Some(clock), _) => Some(clock_of(clock)),
+                    (None, StepId::TRANSACTION | StepId::SESSION) => None,
+                    (None, _) => Some(Clock::Service),
+                },
                 outcomes: match (outcome, clock) {
                     (Some(outcome), _) => vec![outcome_of(outcome)],
                     // What came late is late whatever became of it.
@@ -213,7 +218,7 @@ impl Lens {
             },
             Metric::Lag(_) => Subject::Lag,
             Metric::Replies { codes, any } => Subject::Replies { codes, any },
-            Metric::AchievedRate => Subject::Schedule,
+            Metric::AchievedRate => Subject::Arrivals,
             Metric::MessagesPerSecond | Metric::MessagesPerHour => Subject::Completed,
         };
         Self { subject, scope }
@@ -242,10 +247,16 @@ impl Lens {
             Subject::LostMessages => self.lost(layout, counts),
             Subject::Replies { codes, any } => self.replies(layout, asked, counts, *codes, *any),
             Subject::Times { step, clock, outcomes } => {
-                Amount::Times(self.times(layout, counts, *step, *clock, outcomes))
+                let times =
+                    |clock, only| self.times(layout, counts, (*step, clock, only), outcomes);
+                let Some(clock) = clock else {
+                    return Amount::Times(self.judged_times(times));
+                };
+                Amount::Times(times(*clock, None))
             }
             Subject::Lag => {
-                let lag = |step| self.times(layout, counts, step, Clock::Lag, &Outcome::ALL);
+                let lag =
+                    |step| self.times(layout, counts, (step, Clock::Lag, None), &Outcome::ALL);
                 let transactions = lag(StepId::TRANSACTION);
                 Amount::Times(match transactions.samples() == 0 {
                     true => lag(StepId::SESSION),
@@ -261,7 +272,16 @@ impl Lens {
                 });
                 Amount::Count(completed)
             }
-            Subject::Schedule => Amount::Nothing,
+            Subject::Arrivals => {
+                let (mut hits, mut base) = (0, 0);
+                counts.each_stage(&mut |stage, tally| {
+                    if self.scope.stages.contains(&stage) {
+                        hits += tally.arrivals.started;
+                        base += tally.arrivals.due;
+                    }
+                });
+                Amount::Share { hits, base }
+            }
         }
     }
 
@@ -288,7 +308,7 @@ impl Lens {
 
     fn lost(&self, layout: &Layout, counts: &dyn Counts) -> Amount {
         let (step, clock) = (StepId::TRANSACTION, Clock::Service);
-        let lost = self.times(layout, counts, step, clock, &[Outcome::Lost]);
+        let lost = self.times(layout, counts, (step, clock, None), &[Outcome::Lost]);
         let hits = lost.samples();
         match self.messages(layout, counts, MessageBase::Ended, Fate::Failed) {
             Amount::Share { base, .. } => Amount::Share { hits, base },
@@ -322,12 +342,25 @@ impl Lens {
         Amount::Share { hits, base }
     }
 
+    /// Where nothing is said of the clock. Who has a response time has one for every sample of the service time.
+    fn judged_times(&self, times: impl Fn(Clock, Option<u8>) -> Sparse) -> Sparse {
+        let mut sum = Sparse::default();
+        for stage in &self.scope.stages {
+            let response = times(Clock::Response, Some(*stage));
+            match response.samples() {
+                0 => sum.add(&times(Clock::Service, Some(*stage))),
+                _ => sum.add(&response),
+            }
+        }
+        sum
+    }
+
+    /// Of one stage alone, where it is named.
     fn times(
         &self,
         layout: &Layout,
         counts: &dyn Counts,
-        step: StepId,
-        clock: Clock,
+        (step, clock, stage): (StepId, Clock, Option<u8>),
         outcomes: &[Outcome],
     ) -> Sparse {
         let mut sum = Sparse::default();
@@ -337,19 +370,12 @@ impl Lens {
                 && of == clock
                 && outcomes.contains(&outcome)
                 && self.scope.has(place.stage, place.script)
+                && stage.is_none_or(|stage| stage == place.stage)
             {
                 sum.add(&histogram.to_sparse());
             }
         });
         sum
-    }
-}
-
-/// What a step's time means where no clock is named.
-fn judged_clock(step: StepId, open: bool) -> Clock {
-    match step {
-        StepId::TRANSACTION | StepId::SESSION if open => Clock::Response,
-        _ => Clock::Service,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod footprint;
 mod gauge;
 pub mod histogram;
 mod intervals;
+pub mod known_limits;
 pub mod layout;
 pub mod note;
 pub mod outcome;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::clock::Duration;
 use crate::measure::extensions::ExtensionTally;
+use crate::measure::known_limits::KnownLimit;
 use crate::measure::outcome::Failure;
 use crate::smtp::parameters::Extension;
 use crate::stats::quantile::Quantile;
@@ -67,6 +68,15 @@ pub enum Note {
         /// How many, in the whole run.
         logins: u64,
     },
+    /// The target took less than the schedule brought.
+    TargetBehind {
+        /// Arrivals that were due.
+        due: u64,
+        /// Those that were started.
+        started: u64,
+    },
+    /// Replies show a limit of the server that is known.
+    KnownLimit(KnownLimit),
     /// The run sent nothing that counts.
     NothingAttempted,
     /// The run had no clock, and came no nearer to its bound.
@@ -151,6 +161,8 @@ impl Note {
             Self::Overflow { .. } => "overflow",
             Self::DescriptorLimit { .. } => "descriptor_limit",
             Self::EveryLoginFailed { .. } => "every_login_failed",
+            Self::TargetBehind { .. } => "target_behind",
+            Self::KnownLimit(limit) => limit.name(),
             Self::NothingAttempted => "nothing_attempted",
             Self::GaveUp { .. } => "gave_up",
             Self::FewerSessions { .. } => "fewer_sessions",
@@ -197,6 +209,10 @@ impl Note {
             Self::EveryLoginFailed { logins } => {
                 format!("every login failed: {logins} of {logins}")
             }
+            Self::TargetBehind { due, started } => {
+                format!("the target did not keep up: {started} of {due} arrivals were started")
+            }
+            Self::KnownLimit(limit) => limit.what().to_owned(),
             Self::NothingAttempted => "no message was attempted in the judged stage".to_owned(),
             Self::GaveUp { waited, left } => format!(
                 "the run gave up: no session came to a message for {} s, and {left} messages were not started",
@@ -259,6 +275,10 @@ impl Note {
                 "look at auth, user and password under [target], and at the replies to auth"
                     .to_owned()
             }
+            Self::TargetBehind { .. } => {
+                "a lower rate, or more max_sessions if it takes more at once; find-max looks for the rate".to_owned()
+            }
+            Self::KnownLimit(limit) => limit.advice().to_owned(),
             Self::NothingAttempted => "failures and replies tell what happened instead".to_owned(),
             Self::GaveUp { .. } => {
                 "failures and replies tell why; with `for` under [load] (--for) a run waits as long as that"

@@ -81,6 +81,8 @@ pub enum Failure {
     Reset,
     /// The step's time limit passed.
     TimedOut,
+    /// The limit from the intended start passed before the mail data.
+    PlanLimit,
     /// Bytes that are no SMTP reply.
     Garbage,
     /// A reply line over the limit.
@@ -165,6 +167,7 @@ impl Failure {
             Self::Closed => "closed",
             Self::Reset => "reset",
             Self::TimedOut => "timed_out",
+            Self::PlanLimit => "plan_limit",
             Self::Garbage => "garbage",
             Self::LineTooLong => "line_too_long",
             Self::ReplyTooLong => "reply_too_long",
@@ -200,6 +203,7 @@ impl Failure {
             Self::Refused
             | Self::Closed
             | Self::TimedOut
+            | Self::PlanLimit
             | Self::Garbage
             | Self::LineTooLong
             | Self::ReplyTooLong
@@ -282,7 +286,7 @@ impl Failure {
     #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
-            Self::TimedOut => Outcome::Timeout,
+            Self::TimedOut | Self::PlanLimit => Outcome::Timeout,
             _ => Outcome::Lost,
         }
     }

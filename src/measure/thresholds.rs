@@ -5,10 +5,9 @@ use crate::measure::collector::Collector;
 use crate::measure::evidence::{Amount, Asked, Lens, MessageBase, Scope};
 pub use crate::measure::gauge::Unit;
 use crate::measure::gauge::{Gauge, Reading};
-use crate::measure::tally::ArrivalTally;
 use crate::measure::watch::Found;
 use crate::plan::Plan;
-use crate::scenario::threshold::{Metric, Threshold};
+use crate::scenario::threshold::Threshold;
 use crate::schedule::Stage;
 use crate::stats::quantile::Quantile;
 
@@ -61,13 +60,8 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<ThresholdRow> {
             continue;
         }
         let time = covered(scope.stages(), evidence.stages, evidence.window_end);
-        let amount = match threshold.metric {
-            Metric::AchievedRate => achieved(scope.stages(), collector),
-            metric => {
-                let lens = Lens::new(metric, scope, plan.is_open());
-                lens.look(layout, &asked, *collector, MessageBase::Attempted)
-            }
-        };
+        let lens = Lens::new(threshold.metric, scope);
+        let amount = lens.look(layout, &asked, *collector, MessageBase::Attempted);
         rows.push(row(threshold, &amount, time));
     }
     rows
@@ -110,14 +104,6 @@ fn row_of_windows(threshold: &Threshold, found: Found) -> ThresholdRow {
         passed: found.worst.is_some() && !found.met,
         reason,
         estimate_of: None,
-    }
-}
-
-/// How much of what was due was started.
-fn achieved(stages: &[u8], collector: &Collector) -> Amount {
-    match collector.stage_tally(stages).arrivals {
-        ArrivalTally { due: 0, .. } => Amount::Nothing,
-        ArrivalTally { due, started, .. } => Amount::Share { hits: started, base: due },
     }
 }
 

@@ -148,11 +148,16 @@ pub struct Validity {
 /// Share of late starts above which a plan was not kept.
 const LATE_MAX: f64 = 0.05;
 /// Share of what is due that has to be started for a plan to be kept.
-pub(super) const ACHIEVED_MIN: f64 = 0.99;
+const ACHIEVED_MIN: f64 = 0.99;
+
+/// Whether an open load fell behind its plan, by whosever fault.
+pub(super) fn is_behind(arrivals: &ArrivalTally) -> bool {
+    arrivals.due > 0 && as_f64(arrivals.started) < ACHIEVED_MIN * as_f64(arrivals.due)
+}
 
 /// In what the generator did not keep the plan of an open load. That sessions were busy is the target's doing, unless
 /// a worker had no time left; against the sink inside this process that is how it always ends.
-fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally) -> Vec<String> {
+pub(super) fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally) -> Vec<String> {
     let ArrivalTally { due, started, late, .. } = *arrivals;
     let mut reasons = Vec::new();
     let share = |count: u64| as_f64(count) / as_f64(due.max(1));
@@ -164,7 +169,7 @@ fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally) -> Vec<St
     }
     let embedded = plan.targets.iter().any(|target| target.url == TargetUrl::Embedded);
     let busiest = end.worker_cpu.iter().copied().fold(0.0, f64::max);
-    if share(started) < ACHIEVED_MIN && due > 0 && busiest > CEILING && !embedded && !plan.spins() {
+    if is_behind(arrivals) && busiest > CEILING && !embedded && !plan.spins() {
         let (percent, core) = (share(started) * 100.0, busiest * 100.0);
         reasons.push(format!(
             "{started} of {due} starts ({percent:.1} %) were made, and a worker used {core:.0} % of a core"

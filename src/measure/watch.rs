@@ -126,7 +126,7 @@ impl Watch {
                 text: text.clone(),
                 threshold: Some(index),
                 stops: sustained.abort,
-                lens: Lens::new(*metric, scope, plan.is_open()),
+                lens: Lens::new(*metric, scope),
                 gauge: Gauge::of(*metric),
                 comparison: *comparison,
                 limit: *bound,
@@ -159,6 +159,17 @@ impl Watch {
                     let stopped = rule.judge(end, &amount, interval);
                     self.stopped = self.stopped.take().or(stopped);
                 }
+            }
+        }
+    }
+
+    /// The warm-up was ended early: the stages of `timeline` follow.
+    pub(super) fn warmup_ended(&mut self, timeline: &[Stage], interval: Duration) {
+        for rule in &mut self.rules {
+            let (first, limit) = span(rule.lens.scope.stages(), timeline, interval);
+            match rule.threshold {
+                Some(_) => rule.window.move_to(first, limit),
+                None => rule.window.move_to(0, limit),
             }
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Window {
     grain: u64,
     /// Parts in the window.
     length: u64,
+    /// The first part that a window may hold.
+    first: u64,
     /// The window that is due next ends before this part.
     end: u64,
     /// No window may reach to this interval.
@@ -28,7 +30,18 @@ impl Window {
         let length = length.max(1);
         let grain = length.div_ceil(PARTS_MAX);
         let length = length.div_ceil(grain);
-        Self { grain, length, end: first.div_ceil(grain) + length, limit, parts: BTreeMap::new() }
+        let first = first.div_ceil(grain);
+        Self { grain, length, first, end: first + length, limit, parts: BTreeMap::new() }
+    }
+
+    /// Has it lie in other intervals: where it is to begin elsewhere, it begins anew.
+    pub(super) fn move_to(&mut self, first: u64, limit: u64) {
+        let first = first.div_ceil(self.grain);
+        if first != self.first {
+            (self.first, self.end) = (first, first + self.length);
+            self.parts = self.parts.split_off(&first);
+        }
+        self.limit = limit;
     }
 
     /// How many intervals it is long.
@@ -91,6 +104,18 @@ mod tests {
     fn windows_keep_to_their_span() {
         check(2, 1..4, &[1, 2, 4, 8, 16, 32], &[(3, 6), (4, 12)]);
         check(2, 1..2, &[1, 2, 4], &[]);
+    }
+
+    #[test]
+    fn a_window_that_is_to_begin_elsewhere_begins_anew() {
+        let mut window = Window::new(2, 60, 90);
+        window.add(10, &Amount::Count(1));
+        window.move_to(10, 40);
+        assert_eq!(window.next_due(12), Some((12, Amount::Nothing)));
+        window.add(12, &Amount::Count(1));
+        window.move_to(10, 13);
+        assert_eq!(window.next_due(13), Some((13, Amount::Count(1))));
+        assert_eq!(window.next_due(14), None);
     }
 
     #[test]

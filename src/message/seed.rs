@@ -26,6 +26,8 @@ pub enum Purpose {
     Tls,
     Address,
     Arrival,
+    /// What the built-in sink does in a session.
+    Sink,
 }
 
 /// The generator for one choice.

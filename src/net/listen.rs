@@ -14,6 +14,14 @@ use crate::units::UnitError;
 /// Connections that may wait to be taken. The kernel lowers it to its own limit (`net.core.somaxconn`).
 const BACKLOG: i32 = 16 * 1024;
 
+/// Connections that may wait to be taken, as the kernel has it.
+#[must_use]
+pub fn backlog() -> u64 {
+    let asked = u64::try_from(BACKLOG).unwrap_or_default();
+    let limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+    limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(asked).min(asked)
+}
+
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 
 use super::dns::{Dns, MailExchanger, NoAnswer};
 use crate::clock::Duration;
@@ -92,7 +93,7 @@ pub fn resolve(
         }
         TargetUrl::Mx { domain, port } => {
             run(async {
-                let dns = Dns::new(dns).map_err(|why| no_mx(domain, &why))?;
+                let dns = Arc::new(Dns::new(dns).map_err(|why| no_mx(domain, &why))?);
                 resolved.mail_exchangers(&dns, domain, *port, family).await
             })?;
         }
@@ -163,6 +164,26 @@ fn no_mx(domain: &str, why: &NoAnswer) -> ResolveError {
     })
 }
 
+/// The addresses of each of `hosts`, in their order. All are looked up at once: a server that keeps silent about some may not
+/// use up the time for the others.
+async fn addresses_of(
+    dns: &Arc<Dns>,
+    hosts: Vec<MailExchanger>,
+    family: Option<Family>,
+) -> Vec<(MailExchanger, Result<Vec<IpAddr>, NoAnswer>)> {
+    let look_up = |mx: MailExchanger| {
+        let (dns, host) = (Arc::clone(dns), mx.host.clone());
+        (mx, tokio::spawn(async move { dns.addresses(&host, family).await }))
+    };
+    let questions: Vec<_> = hosts.into_iter().map(look_up).collect();
+    let mut answers = Vec::new();
+    for (mx, question) in questions {
+        let lost = |error: tokio::task::JoinError| Err(NoAnswer::Failed(error.to_string()));
+        answers.push((mx, question.await.unwrap_or_else(lost)));
+    }
+    answers
+}
+
 impl Resolved {
     fn add(&mut self, added: Destination) {
         if self.addresses.iter().all(|known| known.address != added.address) {
@@ -173,7 +194,7 @@ impl Resolved {
     /// The hosts that take mail for `domain` (RFC 5321 section 5.1). A host that cannot be resolved is left out.
     async fn mail_exchangers(
         &mut self,
-        dns: &Dns,
+        dns: &Arc<Dns>,
         domain: &str,
         port: u16,
         family: Option<Family>,
@@ -195,8 +216,8 @@ impl Resolved {
             hosts.truncate(MX_HOSTS_MAX);
         }
         let mut faults = Vec::new();
-        for MailExchanger { preference, host } in hosts {
-            match dns.addresses(&host, family).await {
+        for (MailExchanger { preference, host }, found) in addresses_of(dns, hosts, family).await {
+            match found {
                 Ok(addresses) => {
                     for address in addresses {
                         let address = Address::Tcp(SocketAddr::new(address, port));

@@ -7,6 +7,7 @@ mod extensions;
 pub mod folder;
 pub mod hlog;
 pub mod json;
+mod judged;
 mod load;
 pub mod plan;
 #[cfg(test)]

@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 
-use super::{extensions, load, tls};
+use super::{extensions, judged, load, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::addresses::AddressRow;
 use crate::measure::histogram::Estimate;
 use crate::measure::outcome::{Clock, Fate, Outcome};
-use crate::measure::summary::{FailureRow, ReplyRow, StepRow, Summary};
+use crate::measure::summary::{StepRow, Summary};
 use crate::measure::thresholds::{ThresholdRow, Unit};
 use crate::measure::validity::Verdict;
 use crate::plan::Plan;
@@ -293,7 +293,7 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
 fn addresses(text: &mut Text, summary: &Summary) {
     let judged = summary.addresses.iter().filter(|row| summary.judged_stages.contains(&row.stage));
     let rows: Vec<&AddressRow> = judged.collect();
-    if rows.len() < 2 {
+    if rows.iter().all(|row| row.number == rows[0].number) {
         return;
     }
     text.gap();
@@ -319,8 +319,7 @@ fn addresses(text: &mut Text, summary: &Summary) {
 
 /// Replies of the judged stage, those that were not expected first.
 fn replies(text: &mut Text, summary: &Summary, plan: &Plan) {
-    let judged = summary.replies.iter().filter(|row| summary.judged_stages.contains(&row.stage));
-    let mut rows: Vec<&ReplyRow> = judged.collect();
+    let mut rows = judged::replies(summary);
     if rows.is_empty() {
         return;
     }
@@ -356,8 +355,7 @@ fn replies(text: &mut Text, summary: &Summary, plan: &Plan) {
 }
 
 fn failures(text: &mut Text, summary: &Summary) {
-    let judged = summary.failures.iter().filter(|row| summary.judged_stages.contains(&row.stage));
-    let rows: Vec<&FailureRow> = judged.collect();
+    let rows = judged::failures(summary);
     if rows.is_empty() {
         return;
     }

@@ -69,6 +69,23 @@ impl FaultReport {
         &self.faults
     }
 
+    /// The same faults as those of a file that another one names, which is shown as `path`.
+    pub(super) fn in_file(self, path: &Path) -> Vec<Fault> {
+        let Self { text, faults, .. } = self;
+        let place = |fault: &Fault| match &fault.place {
+            Place::Scenario(span) => {
+                u64::try_from(line_and_column(&text, span.start).0).unwrap_or(u64::MAX)
+            }
+            Place::File { line, .. } => *line,
+            Place::Flag(_) => 0,
+        };
+        let moved = faults.iter().map(|fault| {
+            let place = Place::File { path: path.to_owned(), line: place(fault) };
+            Fault { place, ..fault.clone() }
+        });
+        moved.collect()
+    }
+
     /// One line for each fault, without the name of the scenario: `line:column: message`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

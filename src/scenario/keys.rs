@@ -2,11 +2,13 @@
 //! the JSON Schema is made from it, so neither can know a key that the other does not.
 
 mod load;
+mod sink;
 
 use super::WEIGHT_MAX;
 use crate::behavior::SinkVerb;
 use crate::message::{MESSAGE_BYTES_MAX, RECIPIENTS_MAX};
 use load::{LOAD, NAMED_LOAD};
+pub(super) use sink::{ODDS, SINK};
 
 /// A table of the file and what may stand in it.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub(super) enum Kind {
     Number,
     /// How much arrives in a second, minute or hour.
     Rate,
+    /// Text of a form of its own.
+    Pattern { pattern: &'static str, example: &'static str },
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list of texts.
@@ -141,6 +145,7 @@ impl Kind {
             Self::Number => "1.5",
             Self::Rate => "\"500 messages/s\"",
             Self::Choice(words) => words[0],
+            Self::Pattern { example, .. } => example,
             Self::Texts => "[\"first\", \"second\"]",
             Self::Rules(_) => "[\"accepted > 99%\"]",
             Self::Table(_) => "{ … }",
@@ -500,36 +505,6 @@ static TIMEOUTS: TableKeys = TableKeys {
     rest: Some(Kind::Duration),
     one_of: &[],
 };
-
-/// Six digits (RFC 9422 section 4).
-const LIMIT: Kind = Kind::Count { min: 1, max: 999_999 };
-
-static SINK: TableKeys = table(
-    "[sink]",
-    "Behaviour of the built-in server (embedded:).",
-    &[
-        key("delay", Kind::Table(&SINK_DELAY), "Waits before its reply, by command."),
-        key("reply", Kind::Table(&SINK_REPLY), "Other replies, by command: \"450 4.2.0 later\"."),
-        key("size_limit", Kind::Size, "Largest message in bytes, as announced by SIZE."),
-        key("max_messages", LIMIT, "Messages of one session, as announced by LIMITS MAILMAX."),
-        key("max_recipients", LIMIT, "Recipients of one message, as LIMITS RCPTMAX."),
-        key("max_domains", LIMIT, "Domains of one message's recipients, as LIMITS RCPTDOMAINMAX."),
-    ],
-);
-
-const SINK_VERBS: &str = "By command: greeting, ehlo, helo, auth, mail, rcpt, data, bdat, eod, rset, \
-                          noop, vrfy, help, quit, xclient, unknown.";
-
-static SINK_DELAY: TableKeys = TableKeys {
-    shown: "`delay`",
-    doc: SINK_VERBS,
-    keys: &[],
-    rest: Some(Kind::Duration),
-    one_of: &[],
-};
-
-static SINK_REPLY: TableKeys =
-    TableKeys { shown: "`reply`", doc: SINK_VERBS, keys: &[], rest: Some(Kind::Text), one_of: &[] };
 
 /// Names of the sink's verbs, as hints list them.
 pub(super) fn sink_verbs() -> String {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches the network. Every fault of a file is reported at once.
 
+pub mod behaviors;
 pub mod extensions;
 pub mod fault;
 mod fault_report;

@@ -85,6 +85,7 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Choice(words) => {
             json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": VARIABLE }] })
         }
+        Kind::Pattern { pattern, .. } => text(pattern),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Rules(keys) => json!({
             "type": "array",

@@ -41,6 +41,11 @@ pub(super) fn mail(argument: &[u8], encrypted: bool) -> Result<Mail, Refusal> {
     Ok(mail)
 }
 
+/// The reverse-path in what follows `MAIL `, where it can be found.
+pub(super) fn reverse_path(argument: &[u8]) -> Option<&[u8]> {
+    path(argument, b"FROM:", BAD_SENDER).ok().map(|(path, _)| path)
+}
+
 /// Reads what follows `RCPT ` and gives the forward-path; `utf8` is what MAIL said.
 pub(super) fn rcpt(argument: &[u8], utf8: bool) -> Result<&[u8], Refusal> {
     let (path, parameters) = path(argument, b"TO:", BAD_RECIPIENT)?;

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -61,13 +62,14 @@ pub(super) struct Connection<S> {
     started: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// A connection from `peer`, where that is known and anybody asks.
-    pub(super) fn new(stream: S, peer: Option<IpAddr>, worker: Rc<Worker>) -> Self {
+impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
+    /// The `number`th connection of the sink, from `peer`, where that is known and anybody asks.
+    pub(super) fn new(stream: S, peer: Option<IpAddr>, number: u64, worker: Rc<Worker>) -> Self {
         let now = clock::now();
+        let session = SinkSession::new(Arc::clone(&worker.service), now);
         Self {
             stream: SinkStream::Clear(stream),
-            session: SinkSession::new(Arc::clone(&worker.service), now).with_peer(peer, now),
+            session: session.with_peer(peer, now).numbered(number, now),
             worker,
             unsent: Vec::new(),
             timer: None,
@@ -180,7 +182,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if output.is_empty() {
             return Ok(());
         }
-        let written = match Pin::new(&mut self.stream).poll_write(context, output) {
+        let written = match Pin::new(&mut self.stream)
+            .poll_write(context, first_piece(&self.session, output))
+        {
             Poll::Ready(written) => written?,
             Poll::Pending => 0,
         };
@@ -191,8 +195,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_flush_unsent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut written = 0;
         while written < self.unsent.len() {
-            match Pin::new(&mut self.stream).poll_write(context, &self.unsent[written..]) {
-                Poll::Ready(more) => written += more?,
+            let piece = first_piece(&self.session, &self.unsent[written..]);
+            match Pin::new(&mut self.stream).poll_write(context, piece) {
+                Poll::Ready(more) => {
+                    written += more?;
+                    if self.session.pieces().is_some() && written < self.unsent.len() {
+                        // The others get their turn, and the peer a chance to see the piece by itself.
+                        self.unsent.drain(..written);
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Pending => {
                     self.unsent.drain(..written);
                     // A peer that reads nothing is as silent as one that says nothing.
@@ -205,6 +218,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_close(&mut self, close: Close, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if close == Close::Abort {
+            return Poll::Ready(self.stream.abort());
+        }
         if close == Close::Quit {
             if self.stream.is_encrypted() {
                 // The goodbye of TLS, as far as it goes without waiting.
@@ -258,7 +274,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+/// As much of `bytes` as goes out in one write.
+fn first_piece<'b>(session: &SinkSession, bytes: &'b [u8]) -> &'b [u8] {
+    &bytes[..session.pieces().unwrap_or(usize::MAX).min(bytes.len())]
+}
+
+impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Future for Connection<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {

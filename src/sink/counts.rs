@@ -27,8 +27,51 @@ pub struct SinkCounts {
     pub replies_4yz: u64,
     /// 5yz replies, of whatever kind.
     pub replies_5yz: u64,
+    /// 4yz and 5yz replies that a rule gave.
+    pub refused_by_rule: u64,
+    /// Messages kept whose end of data got no reply: the connection was ended by a rule instead.
+    pub unanswered: u64,
+    /// Messages accepted and thrown away, as a rule had it.
+    pub lost: u64,
+    /// Copies of messages beyond the first.
+    pub duplicated: u64,
+    /// Messages kept other than they came.
+    pub altered: u64,
+    /// Messages kept back for a time.
+    pub held: u64,
+    /// Replies that were none, or that nobody asked for.
+    pub nonsense: u64,
+    /// Connections ended by a rule.
+    pub ended_by_rule: u64,
     /// Connections that went over to TLS.
     pub tls_sessions: u64,
+}
+
+impl SinkCounts {
+    /// All of them with their names.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("connections", self.connections),
+            ("logins", self.logins),
+            ("messages", self.messages),
+            ("refused_messages", self.refused_messages),
+            ("recipients", self.recipients),
+            ("bytes", self.bytes),
+            ("commands", self.commands),
+            ("replies_4yz", self.replies_4yz),
+            ("replies_5yz", self.replies_5yz),
+            ("refused_by_rule", self.refused_by_rule),
+            ("unanswered", self.unanswered),
+            ("lost", self.lost),
+            ("duplicated", self.duplicated),
+            ("altered", self.altered),
+            ("held", self.held),
+            ("nonsense", self.nonsense),
+            ("ended_by_rule", self.ended_by_rule),
+            ("tls_sessions", self.tls_sessions),
+        ]
+    }
 }
 
 impl fmt::Display for SinkCounts {
@@ -47,8 +90,23 @@ impl fmt::Display for SinkCounts {
             self.replies_5yz,
             self.tls_sessions
         )?;
-        // Only where there are any: most sinks have no users.
-        if self.logins > 0 { write!(f, ", {} logins", self.logins) } else { Ok(()) }
+        // Only where there are any: most sinks have no users and no rules.
+        for (count, what) in [
+            (self.logins, "logins"),
+            (self.refused_by_rule, "refusals by rule"),
+            (self.lost, "messages lost"),
+            (self.duplicated, "duplicated"),
+            (self.altered, "altered"),
+            (self.held, "held back"),
+            (self.unanswered, "kept without a reply"),
+            (self.ended_by_rule, "connections ended by rule"),
+            (self.nonsense, "pieces of nonsense"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -66,6 +124,14 @@ impl Add for SinkCounts {
             commands: self.commands + other.commands,
             replies_4yz: self.replies_4yz + other.replies_4yz,
             replies_5yz: self.replies_5yz + other.replies_5yz,
+            refused_by_rule: self.refused_by_rule + other.refused_by_rule,
+            unanswered: self.unanswered + other.unanswered,
+            lost: self.lost + other.lost,
+            duplicated: self.duplicated + other.duplicated,
+            altered: self.altered + other.altered,
+            held: self.held + other.held,
+            nonsense: self.nonsense + other.nonsense,
+            ended_by_rule: self.ended_by_rule + other.ended_by_rule,
             tls_sessions: self.tls_sessions + other.tls_sessions,
         }
     }
@@ -102,6 +168,14 @@ pub(super) struct Tally {
     pub(super) commands: Counter,
     pub(super) replies_4yz: Counter,
     pub(super) replies_5yz: Counter,
+    pub(super) refused_by_rule: Counter,
+    pub(super) unanswered: Counter,
+    pub(super) lost: Counter,
+    pub(super) duplicated: Counter,
+    pub(super) altered: Counter,
+    pub(super) held: Counter,
+    pub(super) nonsense: Counter,
+    pub(super) ended_by_rule: Counter,
     pub(super) tls_sessions: Counter,
 }
 
@@ -118,6 +192,14 @@ impl Tally {
             commands: self.commands.load(),
             replies_4yz: self.replies_4yz.load(),
             replies_5yz: self.replies_5yz.load(),
+            refused_by_rule: self.refused_by_rule.load(),
+            unanswered: self.unanswered.load(),
+            lost: self.lost.load(),
+            duplicated: self.duplicated.load(),
+            altered: self.altered.load(),
+            held: self.held.load(),
+            nonsense: self.nonsense.load(),
+            ended_by_rule: self.ended_by_rule.load(),
             tls_sessions: self.tls_sessions.load(),
         }
     }

@@ -1,8 +1,8 @@
-//! What the sink says: its own replies, and the rules of a [`Behavior`] laid out for look-up by verb.
+//! What the sink says: its own replies, and the fixed replies of a [`Behavior`] laid out for look-up by verb.
 
-use std::time::Duration;
+use std::num::NonZeroU32;
 
-use crate::behavior::{Action, Behavior, SIZE_LIMIT, SinkVerb};
+use crate::behavior::{Behavior, SIZE_LIMIT, SinkVerb};
 use crate::smtp::Protocol;
 use crate::smtp::capabilities::Limits;
 
@@ -57,20 +57,16 @@ pub(super) const BAD_PARAMETER: &[u8] = b"555 5.5.4 parameter not recognized\r\n
 /// thrown away whenever that is.
 const HOLD_MAX: &str = "999999999 9999-12-31T23:59:59Z";
 
-/// What differs at one verb.
-#[derive(Clone, Debug, Default)]
-struct Turn {
-    delay: Duration,
-    reply: Option<Box<[u8]>>,
-}
-
-/// A behaviour made ready: looked up by verb, with nothing left to work out at a command.
+/// What a sink says, made ready: looked up by verb, with nothing left to work out at a command.
 #[derive(Clone, Debug)]
 pub(super) struct Repertoire {
     protocol: Protocol,
-    turns: [Turn; SinkVerb::NAMES.len()],
+    /// Replies of the behaviour by verb.
+    replies: [Option<Box<[u8]>>; SinkVerb::COUNT],
     size_limit: u64,
     limits: Limits,
+    pieces: Option<NonZeroU32>,
+    hidden: Vec<String>,
     greeting: Box<[u8]>,
     ehlo: Box<[u8]>,
     /// The same, where STARTTLS is offered as well.
@@ -83,52 +79,81 @@ pub(super) struct Repertoire {
 impl Repertoire {
     /// Lays out `behavior` for a server that calls itself `hostname` and speaks `protocol`.
     pub(super) fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
-        let mut turns: [Turn; SinkVerb::NAMES.len()] = Default::default();
-        for rule in &behavior.rules {
-            let turn = &mut turns[rule.verb as usize];
-            match &rule.action {
-                Action::Delay(delay) => turn.delay = turn.delay.saturating_add(*delay),
-                Action::Reply { code, text } => {
-                    let line = || format!("{code} {}\r\n", one_line(text)).into_bytes().into();
-                    turn.reply.get_or_insert_with(line);
-                }
-            }
+        let mut replies: [Option<Box<[u8]>>; SinkVerb::COUNT] = Default::default();
+        for (verb, reply) in &behavior.replies {
+            replies[*verb as usize].get_or_insert_with(|| reply.line().into());
         }
         let (name, size_limit) = (one_line(hostname), behavior.size_limit.unwrap_or(SIZE_LIMIT));
-        let ehlo = format!(
-            "250-{name}\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE {size_limit}\r\n\
-             250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250-DSN\r\n250-BINARYMIME\r\n\
-             250-FUTURERELEASE {HOLD_MAX}\r\n250-MT-PRIORITY\r\n{}250 CHUNKING\r\n",
-            limits_line(&behavior.limits)
-        );
-        let ehlo_in_clear = ehlo.replacen("250-PIPELINING", "250-STARTTLS\r\n250-PIPELINING", 1);
+        let mut lines: Vec<String> = [
+            "PIPELINING",
+            "8BITMIME",
+            &format!("SIZE {size_limit}"),
+            "ENHANCEDSTATUSCODES",
+            "SMTPUTF8",
+            "DSN",
+            "BINARYMIME",
+            &format!("FUTURERELEASE {HOLD_MAX}"),
+            "MT-PRIORITY",
+        ]
+        .map(str::to_owned)
+        .into();
+        lines.extend(limits_line(&behavior.limits));
+        lines.push("CHUNKING".to_owned());
+        let ehlo = |before: Option<(&str, &str)>| {
+            let mut lines = lines.clone();
+            if let Some((line, place)) = before {
+                let at = lines.iter().position(|other| other == place).unwrap_or_default();
+                lines.insert(at, line.to_owned());
+            }
+            lines.retain(|line| !hides(&behavior.hide, line));
+            lines.extend(behavior.announce.iter().map(|line| one_line(line)));
+            hello_reply(&name, &lines)
+        };
         let spoken = match protocol {
             Protocol::Smtp => "ESMTP",
             Protocol::Lmtp => "LMTP",
         };
         Self {
             protocol,
-            turns,
+            replies,
             size_limit,
             limits: behavior.limits,
+            pieces: behavior.pieces,
+            hidden: behavior.hide.clone(),
             greeting: format!("220 {name} {spoken} smtpbench sink\r\n").into_bytes().into(),
-            ehlo_under_tls: ehlo
-                .replacen("250-DSN", "250-REQUIRETLS\r\n250-DSN", 1)
-                .into_bytes()
-                .into(),
-            ehlo: ehlo.into_bytes().into(),
-            ehlo_in_clear: ehlo_in_clear.into_bytes().into(),
+            ehlo: ehlo(None),
+            ehlo_in_clear: ehlo(Some(("STARTTLS", "PIPELINING"))),
+            ehlo_under_tls: ehlo(Some(("REQUIRETLS", "DSN"))),
             helo: format!("250 {name}\r\n").into_bytes().into(),
         }
     }
 
-    /// Has the reply to EHLO offer `capability`, behind its first line.
+    /// Has the reply to EHLO offer `capability`, behind its first line, unless it is hidden.
     pub(super) fn offer(&mut self, capability: &str) {
+        if self.hides(capability) {
+            return;
+        }
         for reply in [&mut self.ehlo, &mut self.ehlo_in_clear, &mut self.ehlo_under_tls] {
             let first = reply.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let (name, rest) = reply.split_at(first);
-            *reply = [name, format!("250-{capability}\r\n").as_bytes(), rest].concat().into();
+            let separator = if rest.is_empty() { ' ' } else { '-' };
+            let mut name = name.to_vec();
+            if let Some(separator) = name.get_mut(3) {
+                *separator = b'-';
+            }
+            let line = format!("250{separator}{capability}\r\n");
+            *reply = [&name, line.as_bytes(), rest].concat().into();
         }
+    }
+
+    /// Whether `capability` is not to be announced.
+    pub(super) fn hides(&self, capability: &str) -> bool {
+        hides(&self.hidden, capability)
+    }
+
+    /// In writes of how many bytes replies go out; at once where there is none.
+    pub(super) fn pieces(&self) -> Option<NonZeroU32> {
+        self.pieces
     }
 
     /// What it speaks.
@@ -136,14 +161,9 @@ impl Repertoire {
         self.protocol
     }
 
-    /// How long to wait before the reply to `verb`.
-    pub(super) fn delay(&self, verb: SinkVerb) -> Duration {
-        self.turns[verb as usize].delay
-    }
-
     /// The reply to `verb` that stands in for the sink's own.
     pub(super) fn fixed_reply(&self, verb: SinkVerb) -> Option<&[u8]> {
-        self.turns[verb as usize].reply.as_deref()
+        self.replies[verb as usize].as_deref()
     }
 
     /// The largest message in bytes.
@@ -173,7 +193,7 @@ impl Repertoire {
 }
 
 /// The line of LIMITS (RFC 9422 section 3), where there are any.
-fn limits_line(limits: &Limits) -> String {
+fn limits_line(limits: &Limits) -> Option<String> {
     let named = [
         ("MAILMAX", limits.mail_max),
         ("RCPTMAX", limits.rcpt_max),
@@ -181,7 +201,23 @@ fn limits_line(limits: &Limits) -> String {
     ];
     let words: String =
         named.into_iter().filter_map(|(name, limit)| Some(format!(" {name}={}", limit?))).collect();
-    if words.is_empty() { words } else { format!("250-LIMITS{words}\r\n") }
+    (!words.is_empty()).then(|| format!("LIMITS{words}"))
+}
+
+/// Whether one of `hidden` is the keyword of `line`.
+fn hides(hidden: &[String], line: &str) -> bool {
+    let keyword = line.split(' ').next().unwrap_or_default();
+    hidden.iter().any(|name| name.eq_ignore_ascii_case(keyword))
+}
+
+/// A reply to EHLO with these lines behind the name.
+fn hello_reply(name: &str, lines: &[String]) -> Box<[u8]> {
+    let all: Vec<&str> = std::iter::once(name).chain(lines.iter().map(String::as_str)).collect();
+    let last = all.len() - 1;
+    let line = |(index, line): (usize, &&str)| {
+        format!("250{}{line}\r\n", if index == last { ' ' } else { '-' })
+    };
+    all.iter().enumerate().map(line).collect::<String>().into_bytes().into()
 }
 
 /// The text without control characters: a reply is one line, whoever made the rule.

@@ -11,14 +11,16 @@ use std::time::{Duration, Instant};
 use memchr::memchr;
 
 use self::commands::split_command;
+use self::draft::Notes;
 use self::identity::Client;
+use self::rules::Manner;
 use super::arguments::Refusal;
 use super::clients::{Clients, Trust};
 use super::counts::{SinkCounts, Tally};
 use super::logins::Logins;
-use super::repertoire::{
-    BARE_LF, CHUNK_OK, IDLE, LINE_TOO_LONG, MESSAGE_OK, Repertoire, TOO_LARGE,
-};
+use super::playbook::{Case, Playbook};
+use super::repertoire::{BARE_LF, IDLE, LINE_TOO_LONG, Repertoire};
+use super::store::Store;
 use crate::behavior::{Behavior, SinkVerb};
 use crate::net::tls::TlsServer;
 use crate::smtp::Protocol;
@@ -28,7 +30,10 @@ use crate::smtp::xclient::Attribute;
 
 mod auth;
 mod commands;
+mod draft;
 mod identity;
+mod mail_data;
+mod rules;
 
 /// Longest command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and more for extensions; several times
 /// that leaves room for every address that is legal.
@@ -52,6 +57,9 @@ pub const OUTPUT_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Service {
     repertoire: Arc<Repertoire>,
+    pub(super) playbook: Arc<Playbook>,
+    /// Where messages are kept, if they are.
+    pub(super) store: Option<Store>,
     tls: Option<SinkTls>,
     logins: Option<Arc<Logins>>,
     tally: Tally,
@@ -64,8 +72,16 @@ impl Service {
     #[must_use]
     pub fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
         let repertoire = Arc::new(Repertoire::new(hostname, behavior, protocol));
-        let (trust, clients) = (Trust::default(), Clients::default());
-        Self { repertoire, tls: None, logins: None, tally: Tally::default(), trust, clients }
+        Self {
+            repertoire,
+            playbook: Arc::new(Playbook::new(behavior)),
+            store: None,
+            tls: None,
+            logins: None,
+            tally: Tally::default(),
+            trust: Trust::default(),
+            clients: Clients::default(),
+        }
     }
 
     /// The same with TLS.
@@ -89,6 +105,17 @@ impl Service {
         Self { trust, ..self }
     }
 
+    /// The same service, keeping messages there.
+    #[must_use]
+    pub(super) fn keeping(self, store: Option<Store>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Whether anybody wants to know where a connection comes from.
+    pub(super) fn asks_for_peers(&self) -> bool {
+        self.trust.is_any() || self.playbook.asks_client || self.store.is_some()
+    }
+
     /// What comes first on a connection, but for a PROXY header.
     fn first_phase(&self) -> Phase {
         let implicit = self.tls.as_ref().is_some_and(|tls| tls.implicit);
@@ -106,6 +133,8 @@ impl Service {
     pub fn for_another_worker(&self) -> Self {
         Self {
             repertoire: Arc::clone(&self.repertoire),
+            playbook: Arc::clone(&self.playbook),
+            store: self.store.clone(),
             tls: self.tls.clone(),
             logins: self.logins.clone(),
             tally: Tally::default(),
@@ -135,8 +164,10 @@ pub struct SinkTls {
 pub enum Close {
     /// After QUIT and its reply.
     Quit,
-    /// By a 421 reply, while the peer may still be sending.
+    /// By a 421 reply or a rule, while the peer may still be sending.
     Hangup,
+    /// By a rule, with a reset.
+    Abort,
 }
 
 /// The server's side of one SMTP connection.
@@ -175,6 +206,13 @@ pub struct SinkSession {
     exchange: Option<Box<Server>>,
     logged_in: bool,
     close: Option<Close>,
+    /// Its number among all of the sink.
+    number: u64,
+    /// What it is to the rules, where there are any.
+    case: Option<Box<Case>>,
+    manner: Manner,
+    /// What is noted where messages are kept.
+    notes: Option<Box<Notes>>,
 }
 
 /// What the next bytes are.
@@ -229,6 +267,9 @@ impl SinkSession {
     pub fn new(service: Arc<Service>, now: Instant) -> Self {
         service.tally.connections.add(1);
         let phase = service.first_phase();
+        let case = service.playbook.open(1, now);
+        let notes = service.store.as_ref().map(|_| Box::new(Notes::new(now)));
+        let manner = Manner { pieces: service.repertoire.pieces(), ..Manner::default() };
         Self {
             service,
             phase,
@@ -253,7 +294,19 @@ impl SinkSession {
             exchange: None,
             logged_in: false,
             close: None,
+            number: 1,
+            case,
+            manner,
+            notes,
         }
+    }
+
+    /// The same session as the `number`th of its sink.
+    #[must_use]
+    pub fn numbered(mut self, number: u64, now: Instant) -> Self {
+        self.number = number;
+        self.case = self.service.playbook.open(number, now);
+        self
     }
 
     /// Greets, unless a rule has the peer wait for it.
@@ -313,7 +366,7 @@ impl SinkSession {
         if let Some(due) = self.due {
             if due <= now {
                 self.due = None;
-                self.waited = true;
+                self.waited = !std::mem::take(&mut self.manner.rests);
                 self.idle = self.idle.max(due + IDLE_MAX);
                 // Counted on from when the reply was due: lateness does not add up over a pipelined group.
                 self.advance_held(due, out);
@@ -367,7 +420,7 @@ impl SinkSession {
     fn advance(&mut self, now: Instant, input: &[u8], out: &mut Vec<u8>) -> usize {
         let mut at = 0;
         self.paused = false;
-        while self.close.is_none() {
+        while self.close.is_none() && !self.manner.rests {
             if out.len() >= OUTPUT_MAX {
                 self.paused = true;
                 break;
@@ -380,7 +433,7 @@ impl SinkSession {
                 Phase::Command => self.take_line(now, rest, out),
                 Phase::Auth => self.take_response(now, rest, out),
                 Phase::LongLine => self.skip_line(now, rest, out),
-                Phase::Data => self.take_data(rest),
+                Phase::Data => self.take_data(now, rest),
                 Phase::EndOfData => self.end_data(now, out),
                 Phase::Chunk { .. } => self.take_chunk(now, rest, out),
             };
@@ -392,18 +445,8 @@ impl SinkSession {
         at
     }
 
-    /// Whether the reply to `verb` may be given now. If not, it is due later and nothing goes on until then.
-    fn may_answer(&mut self, verb: SinkVerb, now: Instant) -> bool {
-        let delay = self.service.repertoire.delay(verb);
-        if delay.is_zero() || std::mem::take(&mut self.waited) {
-            return true;
-        }
-        self.due = Some(now + delay);
-        false
-    }
-
     fn greet(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
-        if !self.may_answer(SinkVerb::Greeting, now) {
+        if !self.may_answer(SinkVerb::Greeting, &[], now) {
             return None;
         }
         self.phase = Phase::Command;
@@ -431,12 +474,17 @@ impl SinkSession {
         };
         let (verb, argument) = self.split(&rest[..end]);
         // The reply to a BDAT comes after its chunk, and so does its delay.
-        if verb != SinkVerb::Bdat && !self.may_answer(verb, now) {
+        if verb != SinkVerb::Bdat && !self.may_answer(verb, argument, now) {
             return None;
         }
         self.service.tally.commands.add(1);
         match rest[..end] {
-            [.., b'\r'] => self.command(verb, argument, out),
+            [.., b'\r'] => {
+                self.command(verb, argument, out);
+                if self.service.store.is_some() {
+                    self.note_command(verb, argument, now);
+                }
+            }
             // RFC 5321 section 2.3.8: nothing but CRLF ends a line. Answered all the same, so that no one waits.
             _ => self.fault(BARE_LF, out),
         }
@@ -458,7 +506,7 @@ impl SinkSession {
         let Some(end) = memchr(b'\n', rest) else {
             return Some(rest.len());
         };
-        if !self.may_answer(SinkVerb::Unknown, now) {
+        if !self.may_answer(SinkVerb::Unknown, &[], now) {
             return None;
         }
         self.phase = Phase::Command;
@@ -466,123 +514,6 @@ impl SinkSession {
         // RFC 5321 section 4.5.3.1.10.
         self.fault(LINE_TOO_LONG, out);
         Some(end + 1)
-    }
-
-    fn take_data(&mut self, rest: &[u8]) -> Option<usize> {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut bytes = 0;
-        let feed = self.unstuffer.feed(rest, |piece| bytes += piece.len() as u64);
-        self.message_bytes = self.message_bytes.saturating_add(bytes);
-        if feed.finished {
-            self.phase = Phase::EndOfData;
-        }
-        Some(feed.consumed)
-    }
-
-    fn end_data(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
-        if !self.may_answer(SinkVerb::Eod, now) {
-            return None;
-        }
-        self.phase = Phase::Command;
-        self.end_message(out);
-        Some(0)
-    }
-
-    /// Takes as much of a chunk as there is; answers when it is whole.
-    fn take_chunk(&mut self, now: Instant, rest: &[u8], out: &mut Vec<u8>) -> Option<usize> {
-        let Phase::Chunk { left, last, refusal } = self.phase else {
-            return None;
-        };
-        if left > 0 {
-            if rest.is_empty() {
-                return None;
-            }
-            let taken = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-            self.phase = Phase::Chunk { left: left - taken as u64, last, refusal };
-            if refusal.is_none() {
-                self.message_bytes = self.message_bytes.saturating_add(taken as u64);
-            }
-            return Some(taken);
-        }
-        let verb = if last { SinkVerb::Eod } else { SinkVerb::Bdat };
-        if !self.may_answer(verb, now) {
-            return None;
-        }
-        self.phase = Phase::Command;
-        match refusal {
-            Some(refusal) if last => {
-                self.answer_each(out, |session, out| session.say(refusal, out));
-            }
-            Some(refusal) => self.say(refusal, out),
-            None if last => self.end_message(out),
-            None => self.end_chunk(out),
-        }
-        Some(0)
-    }
-
-    fn end_chunk(&mut self, out: &mut Vec<u8>) {
-        let taken = if self.is_too_large() {
-            self.say(TOO_LARGE, out);
-            false
-        } else {
-            self.accept(SinkVerb::Bdat, CHUNK_OK, out)
-        };
-        if !taken {
-            self.service.tally.refused_messages.add(1);
-            self.transaction = Transaction::Failed;
-        }
-    }
-
-    /// Takes or refuses the message; the transaction is over either way.
-    fn end_message(&mut self, out: &mut Vec<u8>) {
-        let taken = if self.is_too_large() {
-            // RFC 1870 section 6.3.
-            self.answer_each(out, |session, out| session.say(TOO_LARGE, out));
-            false
-        } else {
-            self.answer_each(out, |session, out| session.accept(SinkVerb::Eod, MESSAGE_OK, out))
-        };
-        let tally = &self.service.tally;
-        if taken {
-            tally.messages.add(1);
-            tally.recipients.add(u64::from(self.recipients));
-            tally.bytes.add(self.message_bytes);
-            self.errors = 0;
-            self.note_client();
-        } else {
-            tally.refused_messages.add(1);
-        }
-        self.reset();
-    }
-
-    /// Replies to the end of mail data: once, in LMTP once a recipient that was accepted (RFC 2033 section 4.2).
-    fn answer_each<T>(
-        &mut self,
-        out: &mut Vec<u8>,
-        mut answer: impl FnMut(&mut Self, &mut Vec<u8>) -> T,
-    ) -> T {
-        if self.service.repertoire.protocol() == Protocol::Lmtp {
-            for _ in 1..self.recipients {
-                answer(self, out);
-            }
-        }
-        answer(self, out)
-    }
-
-    fn is_too_large(&self) -> bool {
-        self.message_bytes > self.service.repertoire.size_limit()
-    }
-
-    /// Forgets the transaction.
-    fn reset(&mut self) {
-        self.transaction = Transaction::None;
-        self.recipients = 0;
-        self.message_bytes = 0;
-        self.utf8 = false;
-        self.binary = false;
-        self.domains.clear();
     }
 }
 

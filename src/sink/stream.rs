@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::Accept;
@@ -45,6 +47,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SinkStream<S> {
                 Self::Gone => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             };
         }
+    }
+
+    /// Makes the end of the connection a reset.
+    pub(super) fn abort(&self) -> io::Result<()>
+    where
+        S: AsFd,
+    {
+        let stream = match self {
+            Self::Clear(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Handshake(_) | Self::Gone => return Ok(()),
+        };
+        Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
     }
 
     /// What ties a login to the channel (RFC 5056): the client chooses.

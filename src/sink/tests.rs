@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::*;
-use crate::behavior::{Action, Rule, SinkVerb};
+use crate::behavior::{Delay, Reply, SinkVerb};
 use crate::clock;
 
 const GREETING: &str = "220 sink.test ESMTP smtpbench sink\r\n";
@@ -16,20 +16,28 @@ const MESSAGE_REPLIES: &str = "250 2.1.0 sender ok\r\n250 2.1.5 recipient ok\r\n
 /// Longest wait for a reply, far above what any test takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn start_at(listen: Vec<ListenAddress>, rules: Vec<Rule>, threads: usize) -> Sink {
-    let behavior = Behavior { rules, ..Behavior::default() };
+fn start_at(listen: Vec<ListenAddress>, behavior: Behavior, threads: usize) -> Sink {
     let (protocol, hostname) = (Protocol::Smtp, "sink.test".into());
-    let (trust, tls, logins) = (Trust::default(), None, None);
-    Sink::start(SinkOptions { listen, behavior, protocol, hostname, trust, threads, tls, logins })
-        .unwrap()
+    Sink::start(SinkOptions {
+        listen,
+        behavior,
+        protocol,
+        hostname,
+        trust: Trust::default(),
+        threads,
+        tls: None,
+        logins: None,
+        capture: Capture::default(),
+    })
+    .unwrap()
 }
 
 fn loopback() -> ListenAddress {
     ListenAddress::Tcp("127.0.0.1:0".parse().unwrap())
 }
 
-fn start(rules: Vec<Rule>) -> Sink {
-    start_at(vec![loopback()], rules, 2)
+fn start() -> Sink {
+    start_at(vec![loopback()], Behavior::default(), 2)
 }
 
 fn tcp_address(sink: &Sink) -> SocketAddr {
@@ -97,7 +105,7 @@ fn whole_sessions_over_ipv4_ipv6_and_unix_sockets() {
         ListenAddress::Tcp("[::1]:0".parse().unwrap()),
         ListenAddress::Unix(path.clone()),
     ];
-    let mut sink = start_at(listen, Vec::new(), 2);
+    let mut sink = start_at(listen, Behavior::default(), 2);
     converse(&mut connect(&sink));
     let ListenAddress::Tcp(ipv6) = &sink.addresses()[1] else { panic!("a TCP address") };
     assert!(ipv6.is_ipv6() && ipv6.port() != 0);
@@ -113,7 +121,7 @@ fn whole_sessions_over_ipv4_ipv6_and_unix_sockets() {
 
 #[test]
 fn a_session_in_one_segment() {
-    let sink = start(Vec::new());
+    let sink = start();
     let mut client = connect(&sink);
     client
         .write_all(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nx\r\n.\r\nNOOP\r\nQUIT\r\n")
@@ -127,7 +135,7 @@ fn a_session_in_one_segment() {
 
 #[test]
 fn a_session_byte_by_byte() {
-    let sink = start(Vec::new());
+    let sink = start();
     let mut client = connect(&sink);
     for byte in b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nBDAT 3 LAST\r\n.\r\nQUIT\r\n" {
         client.write_all(&[*byte]).unwrap();
@@ -140,7 +148,7 @@ fn a_session_byte_by_byte() {
 
 #[test]
 fn a_line_of_100_kb_and_garbage() {
-    let sink = start(Vec::new());
+    let sink = start();
     let mut client = connect(&sink);
     let mut line = vec![b'x'; 100_000];
     line.extend_from_slice(b"\r\n\0\xff\x80\r\nNOOP\r\n");
@@ -152,7 +160,7 @@ fn a_line_of_100_kb_and_garbage() {
 
 #[test]
 fn the_last_reply_reaches_a_peer_that_keeps_sending_garbage() {
-    let sink = start(Vec::new());
+    let sink = start();
     let mut client = connect(&sink);
     // More than the sink reads before it gives up; a reset would lose the 421.
     let garbage = b"garbage\r\n".repeat(50_000);
@@ -165,11 +173,8 @@ fn the_last_reply_reaches_a_peer_that_keeps_sending_garbage() {
 #[test]
 fn delays_hold_and_do_not_stop_others() {
     let delay = Duration::from_millis(200);
-    let sink = start_at(
-        vec![loopback()],
-        vec![Rule { verb: SinkVerb::Noop, action: Action::Delay(delay) }],
-        1,
-    );
+    let delays = vec![(SinkVerb::Noop, Delay::Fixed(delay))];
+    let sink = start_at(vec![loopback()], Behavior { delays, ..Behavior::default() }, 1);
     let (mut slow, mut quick) = (connect(&sink), connect(&sink));
     expect(&mut slow, GREETING);
     let began = clock::now();
@@ -184,12 +189,12 @@ fn delays_hold_and_do_not_stop_others() {
 
 #[test]
 fn fixed_replies() {
-    let reply =
-        |verb, code, text: &str| Rule { verb, action: Action::Reply { code, text: text.into() } };
-    let sink = start(vec![
+    let reply = |verb, code, text: &str| (verb, Reply { code, text: text.into() });
+    let replies = vec![
         reply(SinkVerb::Rcpt, 450, "4.2.0 later"),
         reply(SinkVerb::Noop, 421, "4.3.2 going down"),
-    ]);
+    ];
+    let sink = start_at(vec![loopback()], Behavior { replies, ..Behavior::default() }, 2);
     let mut client = connect(&sink);
     client.write_all(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nNOOP\r\n").unwrap();
     expect(&mut client, GREETING);
@@ -202,7 +207,7 @@ fn fixed_replies() {
 #[test]
 fn counts_are_exact_over_2000_messages_in_10_connections() {
     const MESSAGES: u64 = 200;
-    let sink = start(Vec::new());
+    let sink = start();
     let address = tcp_address(&sink);
     std::thread::scope(|scope| {
         for _ in 0..10 {
@@ -237,7 +242,7 @@ fn counts_are_exact_over_2000_messages_in_10_connections() {
 
 #[test]
 fn a_client_that_disappears_in_the_middle_of_data() {
-    let sink = start(Vec::new());
+    let sink = start();
     let mut client = connect(&sink);
     client.write_all(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nhalf").unwrap();
     eventually(&sink, |counts| counts.commands == 4);
@@ -248,7 +253,7 @@ fn a_client_that_disappears_in_the_middle_of_data() {
 
 #[test]
 fn a_client_that_does_not_read_holds_up_nobody() {
-    let sink = start_at(vec![loopback()], Vec::new(), 1);
+    let sink = start_at(vec![loopback()], Behavior::default(), 1);
     let mut deaf = connect(&sink);
     deaf.set_nonblocking(true).unwrap();
     let flood = b"HELP\r\n".repeat(10_000);
@@ -271,7 +276,7 @@ fn a_client_that_does_not_read_holds_up_nobody() {
 
 #[test]
 fn stopping_closes_everything() {
-    let mut sink = start(Vec::new());
+    let mut sink = start();
     let address = tcp_address(&sink);
     let mut client = connect(&sink);
     expect(&mut client, GREETING);
@@ -285,7 +290,7 @@ fn stopping_closes_everything() {
 
 #[test]
 fn an_address_in_use_and_options_without_sense_are_errors() {
-    let sink = start(Vec::new());
+    let sink = start();
     let options = |listen, hostname: &str, threads| SinkOptions {
         listen,
         behavior: Behavior::default(),
@@ -295,6 +300,7 @@ fn an_address_in_use_and_options_without_sense_are_errors() {
         threads,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     };
     let taken = Sink::start(options(sink.addresses().to_vec(), "a", 1)).unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::AddrInUse);

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -43,6 +43,9 @@ enum Accepted {
     Unix(std::os::unix::net::UnixStream),
 }
 
+/// A connection with its number among all of the sink, from 1.
+type Numbered = (Accepted, u64);
+
 /// A listening socket in the event loop of the first worker.
 struct Listener {
     descriptor: AsyncFd<OwnedFd>,
@@ -55,8 +58,8 @@ struct Duty {
     timers: Timers,
     /// Where it accepts; the first worker alone does.
     listeners: Vec<Listener>,
-    others: Vec<mpsc::Sender<Accepted>>,
-    handed: mpsc::Receiver<Accepted>,
+    others: Vec<mpsc::Sender<Numbered>>,
+    handed: mpsc::Receiver<Numbered>,
     stop: oneshot::Receiver<()>,
 }
 
@@ -106,7 +109,12 @@ async fn work(duty: Duty) {
     let worker = Rc::new(Worker::new(service, timers));
     let clocked = Rc::clone(&worker);
     spawn_local(async move { clocked.timers.run().await });
-    let dealer = Rc::new(Dealer { worker: Rc::clone(&worker), others, turn: Cell::new(0) });
+    let dealer = Rc::new(Dealer {
+        worker: Rc::clone(&worker),
+        others,
+        turn: Cell::new(0),
+        accepted: Cell::new(0),
+    });
     for listener in listeners {
         spawn_local(accept(listener, Rc::clone(&dealer)));
     }
@@ -122,14 +130,18 @@ async fn work(duty: Duty) {
 /// Deals connections out to the workers.
 struct Dealer {
     worker: Rc<Worker>,
-    others: Vec<mpsc::Sender<Accepted>>,
+    others: Vec<mpsc::Sender<Numbered>>,
     turn: Cell<usize>,
+    /// Connections so far.
+    accepted: Cell<u64>,
 }
 
 impl Dealer {
     fn deal(&self, accepted: Accepted) {
         let turn = self.turn.get();
         self.turn.set((turn + 1) % (self.others.len() + 1));
+        let accepted = (accepted, self.accepted.get() + 1);
+        self.accepted.set(accepted.1);
         let kept = match turn.checked_sub(1) {
             Some(index) => match self.others[index].try_send(accepted) {
                 Ok(()) => return,
@@ -166,22 +178,22 @@ async fn accept(listener: Listener, dealer: Rc<Dealer>) {
 }
 
 /// Makes a connection a task of this worker. One that the event loop cannot take is closed.
-fn adopt(worker: &Rc<Worker>, accepted: Accepted) {
+fn adopt(worker: &Rc<Worker>, (accepted, number): Numbered) {
     match accepted {
         Accepted::Tcp(stream) => {
-            let asked = worker.service.trust.is_any();
+            let asked = worker.service.asks_for_peers();
             let peer = asked.then(|| stream.peer_addr().ok().map(|peer| peer.ip())).flatten();
-            converse(TcpStream::from_std(stream), peer, worker);
+            converse(TcpStream::from_std(stream), peer, number, worker);
         }
-        Accepted::Unix(stream) => converse(UnixStream::from_std(stream), None, worker),
+        Accepted::Unix(stream) => converse(UnixStream::from_std(stream), None, number, worker),
     }
 }
 
-fn converse<S>(stream: io::Result<S>, peer: Option<IpAddr>, worker: &Rc<Worker>)
+fn converse<S>(stream: io::Result<S>, peer: Option<IpAddr>, number: u64, worker: &Rc<Worker>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
 {
     if let Ok(stream) = stream {
-        spawn_local(Connection::new(stream, peer, Rc::clone(worker)));
+        spawn_local(Connection::new(stream, peer, number, Rc::clone(worker)));
     }
 }

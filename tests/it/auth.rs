@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use smtpbench::behavior::Behavior;
 use smtpbench::net::tls::{TlsIdentity, TlsServer};
 use smtpbench::sink::logins::{Logins, parse_users};
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use smtpbench::smtp::Protocol;
 use smtpbench::smtp::sasl::Mechanism;
 use tempfile::TempDir;
@@ -42,6 +42,7 @@ fn sink_with(listen: ListenAddress, tls: Option<SinkTls>) -> Sink {
         threads: 1,
         tls,
         logins: Some(Arc::new(logins)),
+        capture: Capture::default(),
     })
     .unwrap()
 }

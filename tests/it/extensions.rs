@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde_json::Value;
-use smtpbench::behavior::{Action, Behavior, Rule, SinkVerb};
+use smtpbench::behavior::{Behavior, Rule, SinkVerb};
 use smtpbench::net::tls::{TlsIdentity, TlsServer};
-use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions, SinkTls};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkCounts, SinkOptions, SinkTls};
 use smtpbench::smtp::Protocol;
 use smtpbench::smtp::capabilities::Limits;
 use tempfile::TempDir;
@@ -65,6 +65,7 @@ fn sink(behavior: Behavior, protocol: Protocol, tls: Option<SinkTls>) -> Sink {
         hostname: "sink.test".into(),
         threads: 1,
         logins: None,
+        capture: Capture::default(),
         trust: smtpbench::sink::Trust::default(),
         tls,
     })
@@ -73,8 +74,10 @@ fn sink(behavior: Behavior, protocol: Protocol, tls: Option<SinkTls>) -> Sink {
 
 /// Answers EHLO with a name and nothing else.
 fn offering_nothing() -> Behavior {
-    let action = Action::Reply { code: 250, text: "sink.test".into() };
-    Behavior { rules: vec![Rule { verb: SinkVerb::Ehlo, action }], ..Behavior::default() }
+    Behavior {
+        rules: vec![Rule::replying(SinkVerb::Ehlo, 250, "sink.test")],
+        ..Behavior::default()
+    }
 }
 
 /// Runs [`MESSAGES`] messages in 3 sessions with `more` in the scenario, and `files` beside it.

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use smtpbench::behavior::{Action, Behavior, Rule, SinkVerb};
+use smtpbench::behavior::{Behavior, Delay, Rule, SinkVerb};
 use smtpbench::clock::Duration;
 use smtpbench::report::hlog;
-use smtpbench::sink::{ListenAddress, Sink, SinkCounts, SinkOptions, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkCounts, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -30,6 +30,7 @@ fn sink_in(protocol: Protocol, listen: ListenAddress, rules: Vec<Rule>) -> Sink 
         threads: 1,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     };
     Sink::start(options).unwrap()
 }
@@ -168,8 +169,7 @@ fn the_log_adds_up(out: &Path, latency: &Table) {
 fn what_the_sink_refuses_is_counted_as_refused() {
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("out");
-    let action = Action::Reply { code: 451, text: "4.3.0 later".to_owned() };
-    let rules = vec![Rule { verb: SinkVerb::Eod, action }];
+    let rules = vec![Rule::replying(SinkVerb::Eod, 451, "4.3.0 later")];
     let scenario = "name = \"x\"\nthresholds = []\n[load]\nsessions = 4\nmessages = 200\n";
     let counts = run(scenario, sink(loopback(), rules), &out, &[0]);
     assert_eq!((counts.messages, counts.refused_messages), (0, 200));
@@ -203,8 +203,7 @@ fn a_bound_is_exact_and_the_warm_up_is_beside_it() {
 fn a_delay_is_found_at_its_step() {
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("out");
-    let action = Action::Delay(Duration::from_millis(50));
-    let rules = vec![Rule { verb: SinkVerb::Rcpt, action }];
+    let rules = vec![Rule::delaying(SinkVerb::Rcpt, Delay::Fixed(Duration::from_millis(50)))];
     let scenario = "name = \"x\"\n[load]\nsessions = 2\nfor = \"2s\"\n";
     run(scenario, sink(loopback(), rules), &out, &[0]);
     let latency = Table::read(&out, "latency.csv");
@@ -262,8 +261,7 @@ size = { p50 = "2KiB", p99 = "40KiB" }
 fn a_server_that_stops_answering_shows_in_the_figures() {
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("out");
-    let action = Action::Delay(Duration::from_secs(30));
-    let rules = vec![Rule { verb: SinkVerb::Eod, action }];
+    let rules = vec![Rule::delaying(SinkVerb::Eod, Delay::Fixed(Duration::from_secs(30)))];
     let scenario =
         "name = \"x\"\nthresholds = []\n[load]\nsessions = 3\nfor = \"1s\"\ndrain = \"1s\"\n";
     run(scenario, sink(loopback(), rules), &out, &[0]);
@@ -283,8 +281,7 @@ fn a_server_that_stops_answering_shows_in_the_figures() {
 fn a_rate_is_over_the_window_and_no_longer() {
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("out");
-    let action = Action::Delay(Duration::from_millis(1500));
-    let rules = vec![Rule { verb: SinkVerb::Eod, action }];
+    let rules = vec![Rule::delaying(SinkVerb::Eod, Delay::Fixed(Duration::from_millis(1500)))];
     let scenario = "name = \"x\"\n[load]\nsessions = 5\nfor = \"2s\"\nmessages = 10\n";
     run(scenario, sink(loopback(), rules), &out, &[0]);
     let summary = Table::read(&out, "summary.csv");

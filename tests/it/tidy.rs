@@ -23,6 +23,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("csv", &["report", "scenario"]),
     ("hdrhistogram", &["measure", "report/hlog.rs"]),
     ("hickory_resolver", &["net/dns.rs"]),
+    ("httparse", &["sink/http.rs"]),
     ("indicatif", &["live"]),
     ("nix", &["net"]),
     ("rustls", &["net"]),

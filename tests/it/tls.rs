@@ -10,7 +10,7 @@ use rcgen::{
 use smtpbench::behavior::Behavior;
 use smtpbench::net::tls::{TlsIdentity, TlsServer};
 use smtpbench::scenario::security::PemFile;
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, SinkTls, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -80,6 +80,7 @@ fn start(tls: Option<SinkTls>) -> Sink {
         threads: 1,
         tls,
         logins: None,
+        capture: Capture::default(),
     })
     .unwrap()
 }

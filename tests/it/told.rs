@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use smtpbench::behavior::Behavior;
-use smtpbench::sink::{ListenAddress, Sink, SinkOptions, Trust};
+use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
 
@@ -58,6 +58,11 @@ fn a_server_of_the_other_protocol_names_the_scheme_to_write() {
     let hint =
         "the server knows neither EHLO nor HELO: is it an LMTP server? Then write an lmtp:// URL";
     refused(&silent.url(), hint);
+    // One that knows it, and does not like our name, is told of no other scheme.
+    let picky = Peer::play(
+        "S: 220 peer.test\nC: EHLO\nS: 550 5.7.1 who?\nC: HELO\nS: 550 5.7.1 who?\nC: QUIT\nS: 221 bye",
+    );
+    refused(&picky.url(), "mend what it refuses");
     let sink = Sink::start(SinkOptions {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
         behavior: Behavior::default(),
@@ -67,6 +72,7 @@ fn a_server_of_the_other_protocol_names_the_scheme_to_write() {
         threads: 1,
         tls: None,
         logins: None,
+        capture: Capture::default(),
     })
     .unwrap();
     let ListenAddress::Tcp(address) = &sink.addresses()[0] else { panic!("a TCP sink") };

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use smtpbench::behavior::{Action, Behavior, Rule, SinkVerb};
+use smtpbench::behavior::{Behavior, Rule, SinkVerb};
 use smtpbench::net::tls::{TlsIdentity, TlsServer};
 use smtpbench::sink::{ClientCounts, ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use smtpbench::smtp::Protocol;
@@ -34,6 +34,7 @@ fn sink_with(protocol: Protocol, trust: Trust, rules: Vec<Rule>, tls: Option<Sin
         threads: 2,
         tls,
         logins: None,
+        capture: smtpbench::sink::Capture::default(),
     })
     .unwrap()
 }
@@ -206,8 +207,7 @@ fn a_server_without_xclient_is_told_by_the_preflight() {
         .stderr_has("xclient_not_offered: the server offers no XCLIENT")
         .stderr_has("hint: the server has to offer XCLIENT to this machine");
     for code in [550, 501] {
-        let action = Action::Reply { code, text: "5.7.0 not you".to_owned() };
-        let rules = vec![Rule { verb: SinkVerb::Xclient, action }];
+        let rules = vec![Rule::replying(SinkVerb::Xclient, code, "5.7.0 not you")];
         let sink = sink(Protocol::Smtp, XCLIENT, rules);
         preflight(&url(&sink), xclient)
             .stderr_has(&format!("{code} 5.7.0 not you"))

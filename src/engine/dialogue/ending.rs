@@ -1,6 +1,7 @@
 //! How a step, a message and a session end, whoever ends them.
 
-use super::{Action, Debt, Dialogue, Role};
+use super::message::Message;
+use super::{Action, Debt, Dialogue, Role, Todo};
 use crate::clock::Instant;
 use crate::engine::desk::Desk;
 use crate::measure::extensions::Sending;
@@ -84,6 +85,24 @@ impl Dialogue {
         }
         desk.recorder.failure(place, failure, &self.presentable(failure, detail));
         self.failure.get_or_insert(failure);
+    }
+
+    /// Ends a message that has passed the limit from its intended start; never one whose mail data is on its way.
+    pub(super) fn gives_up_late(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) -> bool {
+        let Some(limit) = plan.scenario.timeouts.plan.filter(|_| !self.collecting) else {
+            return false;
+        };
+        let late = |message: &&mut Message| {
+            let over = message.intended.is_some_and(|intended| now > intended + limit);
+            over && message.attempted && !message.ended && message.chunked == 0
+        };
+        let Some(message) = self.message.as_mut().filter(late) else { return false };
+        let (stage, open) = (message.stage, message.open);
+        let place = self.place(StepId::TRANSACTION, stage);
+        desk.recorder.failure(place, Failure::PlanLimit, "");
+        self.end_message(plan, desk, now, Fate::Failed, Some(Outcome::Timeout));
+        self.todo = if open { Todo::Rset } else { Todo::EndTransaction };
+        true
     }
 
     /// The script closes in the middle.

@@ -84,7 +84,7 @@ pub struct Dialogue {
     ends: Ends,
     /// EHLO or HELO was accepted.
     welcomed: bool,
-    /// The last one was rejected.
+    /// The server does not know the command of the last one.
     unwelcome: bool,
     /// XCLIENT was taken.
     introduced: bool,

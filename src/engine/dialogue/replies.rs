@@ -122,7 +122,8 @@ impl Dialogue {
         }
         if matches!(debt.role, Role::Ehlo | Role::Helo | Role::Fallback) {
             self.welcomed |= outcome == Outcome::Accepted;
-            self.unwelcome = outcome == Outcome::Rejected;
+            // RFC 5321 section 4.2.4: what it knows and does not like has other codes.
+            self.unwelcome = matches!(reply.code().number(), 500 | 502);
         }
         match debt.role {
             Role::Greeting => {

@@ -107,6 +107,9 @@ impl Dialogue {
             self.todo = leave;
             return None;
         }
+        if self.gives_up_late(plan, desk, now) {
+            return None;
+        }
         let index = self.at;
         let Some(op) = self.script(plan).ops.get(index) else {
             self.finish(plan, desk, now);

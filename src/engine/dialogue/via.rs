@@ -38,9 +38,9 @@ impl Dialogue {
         self.welcomed
     }
 
-    /// Whether no EHLO or HELO was accepted, and the last one rejected.
+    /// Whether no EHLO, LHLO or HELO was accepted, and the server does not know the last one.
     #[must_use]
-    pub fn was_refused_hello(&self) -> bool {
+    pub fn met_unknown_hello(&self) -> bool {
         self.unwelcome && !self.welcomed
     }
 

@@ -1,11 +1,12 @@
 //! What there is to remark on a run.
 
 use crate::measure::collector::Collector;
+use crate::measure::known_limits;
 use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::FailureTally;
 use crate::measure::thresholds::ThresholdRow;
-use crate::measure::validity::{CEILING, EndOfRun, RunState};
+use crate::measure::validity::{CEILING, EndOfRun, RunState, is_behind, plan_not_kept};
 use crate::plan::{Plan, Target};
 use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
@@ -52,6 +53,11 @@ pub(super) fn notes(
     if let Some(logins) = failed_logins(collector) {
         notes.push(Note::EveryLoginFailed { logins });
     }
+    let arrivals = collector.stage_tally(judged).arrivals;
+    if is_behind(&arrivals) && plan_not_kept(plan, end, &arrivals).is_empty() {
+        notes.push(Note::TargetBehind { due: arrivals.due, started: arrivals.started });
+    }
+    notes.extend(known_limits::found(collector).into_iter().map(Note::KnownLimit));
     if collector.stage_messages(judged).attempted == 0 {
         notes.push(Note::NothingAttempted);
     }

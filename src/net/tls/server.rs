@@ -8,6 +8,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use super::{certificate, certificates, private_key, provider};
+use crate::behavior::CertificateFault;
 use crate::scenario::security::PemFile;
 
 /// A certificate and its key.
@@ -25,9 +26,28 @@ impl TlsIdentity {
     /// # Errors
     /// When a name is none, or no key can be made.
     pub fn make(names: &[&str]) -> Result<Self, String> {
+        Self::make_with(names, None)
+    }
+
+    /// The same with something wrong: of its time, or of its name. That nobody trusts it is left to who uses it.
+    ///
+    /// # Errors
+    /// As [`TlsIdentity::make`].
+    pub fn make_with(names: &[&str], wrong: Option<CertificateFault>) -> Result<Self, String> {
+        let names = match wrong {
+            Some(CertificateFault::WrongName) => &["another.invalid"],
+            _ => names,
+        };
         let fault = |error: rcgen::Error| format!("no certificate can be made: {error}");
         let all = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let mut params = rcgen::CertificateParams::new(all).map_err(fault)?;
+        match wrong {
+            Some(CertificateFault::Expired) => params.not_after = rcgen::date_time_ymd(2001, 1, 1),
+            Some(CertificateFault::NotYetValid) => {
+                params.not_before = rcgen::date_time_ymd(4000, 1, 1);
+            }
+            _ => {}
+        }
         params.distinguished_name = rcgen::DistinguishedName::new();
         params
             .distinguished_name

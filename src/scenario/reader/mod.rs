@@ -43,6 +43,7 @@ use super::step::StepNames;
 use super::template::{TemplateUse, parse_template};
 use super::via::Via;
 use super::{FaultReport, Load, Overrides, SCENARIO_BYTES_MAX, Scenario, Source, Table};
+use crate::behavior::Behavior;
 use crate::message::Mail;
 use crate::message::template::{Part, Template};
 use crate::message::trace::Trace;
@@ -83,6 +84,8 @@ struct Reader<'a> {
     mail_bytes: u64,
     /// How scripts are to log in.
     login: Option<Method>,
+    /// Whether this is the file of a behaviour, which names no other file.
+    is_behavior: bool,
 }
 
 /// Reads the scenario in `source` with `overrides` over it.
@@ -107,22 +110,7 @@ pub(super) fn read(
         faults.add(0..0, format!("tables nest deeper than {DEPTH_MAX}"), "");
         return Err(report(faults));
     }
-    let folder = source.path.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let mut reader = Reader {
-        text: &source.text,
-        folder: folder.unwrap_or_default(),
-        environment,
-        faults: Faults::default(),
-        broken: !errors.is_empty(),
-        names: Names::default(),
-        tls: None,
-        asked: Asked::default(),
-        lost_tables: Vec::new(),
-        steps: StepNames::default(),
-        draws: 0,
-        mail_bytes: 0,
-        login: None,
-    };
+    let mut reader = Reader::new(source, environment, !errors.is_empty());
     let top = reader.open_top(&tree);
     let scenario = reader.scenario(&top, source, overrides, form);
     let faults = with_syntax(&source.text, &errors, &reader.faults);
@@ -131,6 +119,58 @@ pub(super) fn read(
         _ => {
             debug_assert!(!faults.is_empty(), "a scenario that cannot be read has a fault");
             Err(report(faults))
+        }
+    }
+}
+
+/// Reads the behaviour in `source`, which holds at its top level what `[sink]` holds.
+///
+/// # Errors
+/// With every fault of the file.
+pub(super) fn read_behavior(
+    source: &Source,
+    environment: Environment<'_>,
+) -> Result<Behavior, FaultReport> {
+    if source.text.len() > SCENARIO_BYTES_MAX {
+        return Err(FaultReport::too_large(source.path.as_deref()));
+    }
+    let (tree, errors) = DeTable::parse_recoverable(&source.text);
+    let mut reader = Reader::new(source, environment, !errors.is_empty());
+    reader.is_behavior = true;
+    let behavior = if too_deep(tree.get_ref()) {
+        // To drop it would take a stack as deep as the tree.
+        std::mem::forget(tree);
+        reader.faults.add(0..0, format!("tables nest deeper than {DEPTH_MAX}"), "");
+        None
+    } else {
+        let top = reader.open_behavior(&tree);
+        reader.behavior(&top)
+    };
+    let faults = with_syntax(&source.text, &errors, &reader.faults);
+    match behavior {
+        Some(behavior) if faults.is_empty() => Ok(behavior),
+        _ => Err(FaultReport::new(source, faults)),
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn new(source: &'a Source, environment: Environment<'a>, broken: bool) -> Self {
+        let folder = source.path.as_deref().and_then(Path::parent).map(Path::to_owned);
+        Self {
+            text: &source.text,
+            folder: folder.unwrap_or_default(),
+            environment,
+            faults: Faults::default(),
+            broken,
+            names: Names::default(),
+            tls: None,
+            asked: Asked::default(),
+            lost_tables: Vec::new(),
+            steps: StepNames::default(),
+            draws: 0,
+            mail_bytes: 0,
+            login: None,
+            is_behavior: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Reader;
-use crate::scenario::keys::{Key, Kind, TOP, TableKeys};
+use crate::scenario::keys::{Key, Kind, SINK, TOP, TableKeys};
 
 /// A table of the file.
 pub(super) struct Section<'t> {
@@ -82,6 +82,11 @@ impl Reader<'_> {
     /// The whole file.
     pub(super) fn open_top<'t>(&mut self, tree: &'t Spanned<DeTable<'t>>) -> Section<'t> {
         self.open(&TOP, tree.get_ref(), 0..0)
+    }
+
+    /// The whole file of a behaviour.
+    pub(super) fn open_behavior<'t>(&mut self, tree: &'t Spanned<DeTable<'t>>) -> Section<'t> {
+        self.open(&SINK, tree.get_ref(), 0..0)
     }
 
     /// The table that `field` holds.

@@ -160,7 +160,8 @@ impl Reader<'_> {
         self.choice(field, &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)])
     }
 
-    fn share(&mut self, field: &Field<'_>) -> Option<f64> {
+    /// A percentage, or a fraction of 1.
+    pub(super) fn share(&mut self, field: &Field<'_>) -> Option<f64> {
         let text = self.text(field)?;
         self.unit(&text, units::parse_share)
     }

@@ -11,8 +11,8 @@ use crate::scenario::fault::Faults;
 use crate::scenario::script::Script;
 use crate::scenario::targets::TARGET_NAME;
 use crate::scenario::threshold::{
-    DEFAULT_THRESHOLDS, Metric, RuleNames, STOP_RULES_MAX, StopRule, Sustained, THRESHOLDS_MAX,
-    Threshold, parse_stop_rule, parse_threshold,
+    DEFAULT_THRESHOLDS, RuleNames, STOP_RULES_MAX, StopRule, Sustained, THRESHOLDS_MAX, Threshold,
+    parse_stop_rule, parse_threshold,
 };
 use crate::units::format_duration;
 
@@ -92,14 +92,7 @@ impl Reader<'_> {
         let section = self.open_table(item)?;
         let rule = section.field("if").and_then(|field| {
             let text = self.text(&field)?;
-            let rule = self.threshold(&text, known)?;
-            if rule.metric == Metric::AchievedRate {
-                let message = "`achieved_rate` is known at the end of a run only";
-                let hint = "write it as a threshold of its own, or `lag.p99 > 1s` here";
-                self.faults.push(text.fault(message, hint));
-                return None;
-            }
-            Some(rule)
+            self.threshold(&text, known)
         });
         let over = section.field("for").and_then(|field| self.duration(&field, false));
         let abort = self.optional(&section, "abort", Self::flag);

@@ -144,6 +144,23 @@ pub(super) fn parse_send(word: Piece<'_>, argument: Piece<'_>) -> Result<Vec<u8>
     Ok(bytes)
 }
 
+/// The bytes of `text` with its escapes put in.
+///
+/// # Errors
+/// The escape that is unknown.
+pub(in crate::scenario) fn unescaped(text: &str) -> Result<Vec<u8>, &str> {
+    let (mut bytes, mut at) = (Vec::with_capacity(text.len()), 0);
+    while let Some(escape) = text[at..].find('\\').map(|found| at + found) {
+        bytes.extend_from_slice(&text.as_bytes()[at..escape]);
+        let unknown = |length| &text[escape..escape + length];
+        let (byte, length) = unescape(&text[escape..]).map_err(unknown)?;
+        bytes.push(byte);
+        at = escape + length;
+    }
+    bytes.extend_from_slice(&text.as_bytes()[at..]);
+    Ok(bytes)
+}
+
 /// The byte of the escape at the start of `text` with the escape's length; only the length where it is unknown.
 fn unescape(text: &str) -> Result<(u8, usize), usize> {
     let byte = match text[1..].chars().next() {
@@ -169,6 +186,14 @@ fn unescape(text: &str) -> Result<(u8, usize), usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn escapes_within_text() {
+        assert_eq!(unescaped(r"ü\r\n\x00\xff\\x").unwrap(), b"\xc3\xbc\r\n\0\xff\\x");
+        assert_eq!(unescaped(r"a\q"), Err(r"\q"));
+        assert_eq!(unescaped(r"a\"), Err(r"\"));
+        assert_eq!(unescaped(r"a\xz0"), Err(r"\x"));
+    }
 
     #[test]
     fn send_knows_its_escapes() {

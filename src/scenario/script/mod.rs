@@ -23,6 +23,7 @@ use crate::scenario::login::{Method, SecretTemplate};
 use crate::scenario::step::StepId;
 use crate::smtp::reply::ReplyCode;
 
+pub(super) use line::unescaped;
 pub use parse::{default_script, parse_script, parse_script_for};
 
 /// How deep `repeat` may nest.

@@ -92,7 +92,7 @@ impl SinkSession {
             self.phase = Phase::LongLine;
             return Some(sasl::LINE_MAX);
         };
-        if !self.may_answer(SinkVerb::Auth, now) {
+        if !self.may_answer(SinkVerb::Auth, &[], now) {
             return None;
         }
         self.phase = Phase::Command;

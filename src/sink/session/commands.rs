@@ -48,7 +48,8 @@ impl SinkSession {
             SinkVerb::Help => _ = self.accept(verb, HELP_OK, out),
             SinkVerb::Xclient => self.xclient(argument, out),
             SinkVerb::Unknown | SinkVerb::Greeting | SinkVerb::Eod => {
-                if self.service.repertoire.fixed_reply(verb).is_some() {
+                if self.service.repertoire.fixed_reply(verb).is_some() || self.entry(verb).is_some()
+                {
                     self.accept(verb, UNKNOWN, out);
                 } else {
                     self.fault(UNKNOWN, out);
@@ -67,7 +68,9 @@ impl SinkSession {
             _ => service.repertoire.hello(verb, self.offers_tls()),
         };
         let announced = match (&service.logins, verb) {
-            (Some(logins), SinkVerb::Ehlo) => logins.announce(own, &self.bindings).into(),
+            (Some(logins), SinkVerb::Ehlo) if !service.repertoire.hides("AUTH") => {
+                logins.announce(own, &self.bindings).into()
+            }
             _ => std::borrow::Cow::Borrowed(own),
         };
         if self.accept(verb, &announced, out) {
@@ -104,6 +107,9 @@ impl SinkSession {
             self.utf8 = mail.utf8;
             self.binary = mail.binary;
             self.mails = self.mails.saturating_add(1);
+            if let Some(case) = &mut self.case {
+                case.note_sender(|| arguments::reverse_path(argument));
+            }
         }
     }
 
@@ -130,6 +136,9 @@ impl SinkSession {
         if self.accept(SinkVerb::Rcpt, RCPT_OK, out) {
             self.recipients += 1;
             self.domains.extend(domain.flatten());
+            if let Some(case) = &mut self.case {
+                case.note_recipient(path);
+            }
         }
     }
 
@@ -185,6 +194,9 @@ impl SinkSession {
     /// Gives the reply of a rule or else `own`; returns its first digit. A rule stands in for what the sink says to a
     /// command that it would take; a faulty one, or one out of turn, is told so as ever.
     pub(super) fn answer(&mut self, verb: SinkVerb, own: &[u8], out: &mut Vec<u8>) -> u8 {
+        if let Some(digit) = self.answer_by_rule(verb, own, out) {
+            return digit;
+        }
         let reply = self.service.repertoire.fixed_reply(verb).unwrap_or(own);
         self.say(reply, out);
         let digit = reply[0];

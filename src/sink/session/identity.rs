@@ -22,6 +22,13 @@ pub(super) struct Client {
     noted: bool,
 }
 
+impl Client {
+    /// Its address, where it has one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+}
+
 impl SinkSession {
     /// The same session with a client at `address`, before anything is said.
     #[must_use]

@@ -4,13 +4,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::behavior::{Action, Rule};
+use crate::behavior::{Delay, Reply};
 use crate::clock;
 
 mod auth;
+mod effects;
 mod extensions;
 mod identity;
 mod limits;
+mod rules;
 
 /// What a played session left behind.
 struct Played {
@@ -109,8 +111,8 @@ fn check(dialogue: &str) -> Played {
 }
 
 fn replying(verb: SinkVerb, code: u16, text: &str) -> Behavior {
-    let action = Action::Reply { code, text: text.into() };
-    Behavior { rules: vec![Rule { verb, action }], ..Behavior::default() }
+    let reply = Reply { code, text: text.into() };
+    Behavior { replies: vec![(verb, reply)], ..Behavior::default() }
 }
 
 const HELLO: &str = "C: HELO c.test\nS: 250 sink.test\n";
@@ -380,15 +382,15 @@ fn a_greeting_that_refuses_leaves_quit_only() {
 #[test]
 fn delays_add_up_in_order_as_in_a_serial_server() {
     let ms = Duration::from_millis;
-    let delay = |verb, time| Rule { verb, action: Action::Delay(ms(time)) };
-    let rules = vec![
+    let delay = |verb, time| (verb, Delay::Fixed(ms(time)));
+    let delays = vec![
         delay(SinkVerb::Greeting, 5),
         delay(SinkVerb::Rcpt, 20),
         delay(SinkVerb::Rcpt, 30),
         delay(SinkVerb::Eod, 7),
         delay(SinkVerb::Unknown, 1),
     ];
-    let behavior = Behavior { rules, ..Behavior::default() };
+    let behavior = Behavior { delays, ..Behavior::default() };
     let dialogue = format!(
         "{ENVELOPE}
          C: RCPT TO:<e@f>
@@ -411,8 +413,8 @@ fn delays_add_up_in_order_as_in_a_serial_server() {
 
 #[test]
 fn a_long_line_is_answered_after_its_delay() {
-    let rule = Rule { verb: SinkVerb::Unknown, action: Action::Delay(Duration::from_secs(1)) };
-    let behavior = Behavior { rules: vec![rule], ..Behavior::default() };
+    let delays = vec![(SinkVerb::Unknown, Delay::Fixed(Duration::from_secs(1)))];
+    let behavior = Behavior { delays, ..Behavior::default() };
     let mut client = vec![b'x'; 2 * COMMAND_LINE_MAX];
     client.extend_from_slice(b"\r\nNOOP\r\n");
     let played = play(&behavior, &[&client[..5000], &client[5000..]]);

@@ -26,9 +26,9 @@ impl Smtpbench {
         self
     }
 
-    /// Sends a signal after so long.
+    /// Sends a signal after so long; several are given in order of time.
     pub(crate) fn signal(mut self, after: Duration, signal: Signal) -> Self {
-        self.signal = Some((after, signal));
+        self.signals.push((after, signal));
         self
     }
 }

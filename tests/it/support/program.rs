@@ -23,7 +23,8 @@ pub(crate) struct Smtpbench {
     pub(super) variables: Vec<(&'static str, &'static str)>,
     pub(super) folder: Option<PathBuf>,
     pub(super) limit: Duration,
-    pub(super) signal: Option<(Duration, Signal)>,
+    /// What it is sent, and when, in order of time.
+    pub(super) signals: Vec<(Duration, Signal)>,
 }
 
 impl Smtpbench {
@@ -34,7 +35,7 @@ impl Smtpbench {
             variables: Vec::new(),
             folder: None,
             limit: LIMIT,
-            signal: None,
+            signals: Vec::new(),
         }
     }
 
@@ -80,13 +81,13 @@ impl Smtpbench {
             .unwrap();
         let stdout = drain(child.stdout.take().unwrap());
         let stderr = drain(child.stderr.take().unwrap());
-        let mut signal = self.signal;
+        let mut signals = self.signals.iter().peekable();
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break Some(status);
             }
-            if let Some((_, what)) = signal.take_if(|(after, _)| start.elapsed() > *after) {
-                send(&child, what);
+            while let Some((_, what)) = signals.next_if(|(after, _)| start.elapsed() > *after) {
+                send(&child, *what);
             }
             if start.elapsed() > self.limit {
                 child.kill().unwrap();

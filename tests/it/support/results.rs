@@ -37,6 +37,11 @@ impl Results {
         Self { folder: temporary.path().join(name), _temporary: Some(temporary) }
     }
 
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// One of its files.
     #[track_caller]
     pub(crate) fn table(&self, name: &str) -> Table {

@@ -51,6 +51,11 @@ impl Reader<'_> {
             let hint = "write rate = \"N sessions/s\", or sessions = N";
             self.faults.add(read.hold_span.clone(), message, hint);
         }
+        if read.load.bound.is_some() {
+            let message = "`messages` beside `hold`: held sessions send no mail".to_owned();
+            let (place, hint) = (read.bound_place.clone(), Some("write `for` instead".to_owned()));
+            self.faults.push(Fault { place, message, hint });
+        }
         for script in scripts.iter().filter(|script| !has(script, |op| reaches(op, hold))) {
             let (name, what) = (&script.name, word(hold));
             let message = format!("script `{name}` never comes to {what}");

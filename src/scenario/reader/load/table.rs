@@ -92,7 +92,6 @@ const CONTRADICTIONS: &[(&str, &str, &str)] = &[
     ("shape", "stages", "write one of them"),
     ("messages", "stages", LAST_STAGE),
     ("messages", "shape", LAST_STAGE),
-    ("messages", "hold", "leave it out: held sessions send no mail"),
 ];
 
 /// Keys that a trace leaves nothing to say for.

@@ -285,7 +285,7 @@ fn held_sessions_come_so_far_and_send_no_mail() {
     );
     check_load(
         "sessions = 5\nmessages = 5\nfor = \"1s\"\nhold = \"ehlo\"\n",
-        &["3:1: `messages` beside `hold` in [load]"],
+        &["3:12: `messages` beside `hold`: held sessions send no mail"],
     );
 }
 
@@ -488,6 +488,9 @@ fn flags_that_fit_no_load() {
         &Overrides { arrivals: Some(Pattern::Even), max_sessions: Some(3), ..Overrides::default() },
         &["--arrivals: the load is a closed one", "--max-sessions: the load is a closed one"],
     );
+    let held = "[load]\nsessions = 1\nfor = \"1s\"\nhold = \"ehlo\"\n";
+    let some = Overrides { messages: Some(Bound::Messages(5)), ..Overrides::default() };
+    check_over(held, &some, &["--messages: `messages` beside `hold`: held sessions send no mail"]);
     let long = Overrides {
         max_sessions: Some(0),
         warmup: Some(Warmup::For(DURATION_MAX + SECOND)),

@@ -8,6 +8,7 @@ mod login;
 mod parts;
 mod places;
 mod rules;
+mod sink;
 mod targets;
 mod trace;
 mod variables;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::behavior::{Action, SinkVerb};
 use crate::message::{AddressSource, Content, SizeRule};
 use crate::scenario::step::StepId;
 use crate::scenario::{Bound, Timeouts};
@@ -332,37 +331,6 @@ fn timeouts_by_step_or_by_the_rfc() {
     );
     check_part("[timeouts]\nvrfy = \"1s\"\n[[scripts]]\nname = \"a\"\nsteps = 'VRFY x'", &[]);
     hint(&format!("{LOAD}[timeouts]\nmial = \"5s\""), "did you mean `mail`?");
-}
-
-#[test]
-fn the_sink_delays_and_replies() {
-    let sink = good(&format!(
-        "{LOAD}[sink]\ndelay = {{ rcpt = \"50ms\" }}\nreply = {{ EOD = \"450 4.2.0 later\", mail = \"250\" }}\nsize_limit = 1024"
-    ))
-    .sink;
-    assert_eq!(sink.size_limit, Some(1024));
-    assert_eq!(sink.rules.len(), 3);
-    assert_eq!(sink.rules[0].action, Action::Delay(Duration::from_millis(50)));
-    assert_eq!(sink.rules[1].verb, SinkVerb::Eod);
-    assert_eq!(sink.rules[1].action, Action::Reply { code: 450, text: "4.2.0 later".into() });
-    check_part(
-        "[sink]\nreply = { rcp = \"450 x\", a = \"250\" }\ndelay = { mail = 5 }",
-        &[
-            "5:11: the sink has no command `rcp`",
-            "5:26: the sink has no command `a`",
-            "6:18: duration `5` has no unit",
-        ],
-    );
-    for reply in ["199 x", "600 x", "x", "", "2500 x", "+50", "25"] {
-        check_part(
-            &format!("[sink]\nreply = {{ rcpt = \"{reply}\" }}"),
-            &["5:18: the reply does not begin with a code from 200 to 599"],
-        );
-    }
-    check_part(
-        "[sink]\nreply = { rcpt = \"250 a\\nb\" }",
-        &["5:18: the reply holds a control character"],
-    );
 }
 
 #[test]

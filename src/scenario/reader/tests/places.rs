@@ -18,7 +18,7 @@ fn several_faults_come_at_once_and_in_order() {
             "4:12: `sessions` is 0, not from 1 to 1000000",
             "5:7: `for` is zero",
             "6:12: `messages` is 0, not from 1 to 1000000000000",
-            "8:18: the reply does not begin with a code from 200 to 599",
+            "8:18: `999` is no reply code from 200 to 599",
             "10:1: no step is named `mial`",
         ],
     );

@@ -29,10 +29,6 @@ fn a_threshold_may_be_a_table_that_says_what_is_bad() {
             "1:77: unknown key `then` in `thresholds`",
         ],
     );
-    check(
-        "{ if = \"achieved_rate < 9%\", for = \"1s\" }",
-        &["1:39: `achieved_rate` is known at the end of a run only"],
-    );
     check("7", &["1:32: `thresholds` needs text in quotes, not a whole number"]);
 }
 
@@ -48,6 +44,18 @@ fn thresholds_name_what_the_scenario_has() {
     check(&text("stage=\"peak\""), &["1:32: unknown stage `peak`"]);
     check(&text("script=\"main\""), &["1:33: unknown script `main`"]);
     check(&text("target=\"target\""), &["1:33: unknown target `target`"]);
+}
+
+#[test]
+fn stages_of_every_load_have_names() {
+    let loads = "[loads.a]\nstages = [{ rate = \"5 messages/s\", for = \"1s\", name = \"peak\" }]\n\
+                 stop_on = [\"421 > 5% over 10s\"]\n\
+                 [loads.b]\nsessions = 1\nfor = \"1s\"\nstop_on = [\"lost > 5% over 10s\"]\n";
+    let text = |stage: &str| format!("thresholds = ['eod.p50{{stage=\"{stage}\"}} < 1s']\n{loads}");
+    let scenario = good(&text("a.peak"));
+    assert_eq!(scenario.stop_on.map(|rules| rules.len()), Some(2));
+    good(&text("b.main"));
+    check(&text("peak"), &["1:31: unknown stage `peak`"]);
 }
 
 #[test]

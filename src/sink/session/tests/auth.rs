@@ -142,7 +142,7 @@ fn a_login_may_be_required() {
 #[test]
 fn a_rule_stands_in_for_the_end_of_a_good_login() {
     let behavior = Behavior {
-        rules: vec![Behavior::parse_reply("auth=454 4.7.0 later").unwrap()],
+        replies: vec![Behavior::parse_reply("auth=454 4.7.0 later").unwrap()],
         size_limit: None,
         ..Behavior::default()
     };
