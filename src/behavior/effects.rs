@@ -65,6 +65,8 @@ pub struct Fate {
     pub flip: bool,
     /// A header field that is gone.
     pub drop_header: Option<String>,
+    /// Not kept, but sent back to its sender after this time ([`Behavior::bounces_to`](super::Behavior::bounces_to)).
+    pub bounce: Option<Delay>,
 }
 
 impl Fate {
@@ -79,7 +81,7 @@ impl Effects {
     /// The first key of a scenario that has no meaning at `at`, with where it has.
     #[must_use]
     pub fn misplaced(&self, at: SinkVerb) -> Option<(&'static str, &'static str)> {
-        let Fate { lose, twice, hold, footer, flip, drop_header } = &self.fate;
+        let Fate { lose, twice, hold, footer, flip, drop_header, bounce } = &self.fate;
         let of_eod = [
             ("lose", *lose),
             ("twice", *twice),
@@ -87,6 +89,7 @@ impl Effects {
             ("footer", footer.is_some()),
             ("flip", *flip),
             ("drop_header", drop_header.is_some()),
+            ("bounce", bounce.is_some()),
         ];
         let found = of_eod.into_iter().find(|(_, is_there)| *is_there).map(|(key, _)| key);
         if let Some(key) = found.filter(|_| at != SinkVerb::Eod) {

@@ -22,6 +22,7 @@ pub use verb::SinkVerb;
 pub use window::Window;
 pub use word::{may_have_word, word};
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use crate::smtp::capabilities::Limits;
@@ -51,6 +52,8 @@ pub struct Behavior {
     pub hide: Vec<String>,
     /// Lines that EHLO announces, though nothing is behind them.
     pub announce: Vec<String>,
+    /// Where bounces go: a server on loopback.
+    pub bounces_to: Option<SocketAddr>,
     /// Largest message in bytes, as announced by SIZE; the default of [`SIZE_LIMIT`] where there is none.
     pub size_limit: Option<u64>,
     /// What it announces by LIMITS and holds to (RFC 9422).
@@ -99,6 +102,7 @@ impl Behavior {
             seed: self.seed.or(seed),
             no_words: self.no_words || no_words,
             pieces: self.pieces.or(pieces),
+            bounces_to: self.bounces_to.or(base.bounces_to),
             size_limit: self.size_limit.or(base.size_limit),
             limits: Limits {
                 mail_max: self.limits.mail_max.or(base.limits.mail_max),
@@ -108,6 +112,29 @@ impl Behavior {
             certificate: self.certificate.or(base.certificate),
             ..self
         }
+    }
+
+    /// Whether messages may come back to their senders.
+    #[must_use]
+    pub fn bounces(&self) -> bool {
+        self.rules.iter().any(|rule| rule.effects.fate.bounce.is_some())
+    }
+
+    /// Reads where bounces go, an address of loopback: `127.0.0.1:2526`.
+    ///
+    /// # Errors
+    /// When it is no address and port, or outside this machine.
+    pub fn parse_bounces_to(text: &str) -> Result<SocketAddr, UnitError> {
+        let fault = |what: &str| UnitError {
+            message: format!("`{}` is {what}", text.escape_debug()),
+            hint: "write an address and port of this machine: 127.0.0.1:2526".into(),
+        };
+        let address: SocketAddr =
+            text.trim().parse().map_err(|_| fault("no address with a port"))?;
+        if !address.ip().is_loopback() {
+            return Err(fault("not on loopback"));
+        }
+        Ok(address)
     }
 
     /// Whether it may read slowly.

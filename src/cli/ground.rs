@@ -31,8 +31,8 @@ pub(super) struct Ground {
 /// The same without having asked the target anything.
 pub(super) struct Survey {
     scenario: Scenario,
-    aim: Aim,
     identity: RunIdentity,
+    aim: Aim,
 }
 
 impl Survey {
@@ -49,7 +49,7 @@ impl Survey {
         flags::remark(&scenario);
         let identity = load.identity(&scenario);
         let aim = aim(&scenario, load, identity.seed)?;
-        Ok(Self { scenario, aim, identity })
+        Ok(Self { scenario, identity, aim })
     }
 
     /// Resolves the plan and tries one session.
@@ -57,7 +57,7 @@ impl Survey {
     /// # Errors
     /// When the target cannot be reached, refuses that session, or may not have such mail.
     pub(super) fn prepare(self, load: &LoadFlags) -> Result<Ground, Stop> {
-        let Self { scenario, aim: Aim { target, sink }, identity } = self;
+        let Self { scenario, identity, aim: Aim { target, sink } } = self;
         let interrupts = Interrupts::watch()?;
         let plan = Arc::new(Plan::new(scenario, target, identity, super::cores()));
         marked(&plan)?;

@@ -33,6 +33,8 @@ pub struct SinkCounts {
     pub unanswered: u64,
     /// Messages accepted and thrown away, as a rule had it.
     pub lost: u64,
+    /// Messages accepted that come back to their senders.
+    pub bounced: u64,
     /// Copies of messages beyond the first.
     pub duplicated: u64,
     /// Messages kept other than they came.
@@ -64,6 +66,7 @@ impl SinkCounts {
             ("refused_by_rule", self.refused_by_rule),
             ("unanswered", self.unanswered),
             ("lost", self.lost),
+            ("bounced", self.bounced),
             ("duplicated", self.duplicated),
             ("altered", self.altered),
             ("held", self.held),
@@ -95,6 +98,7 @@ impl fmt::Display for SinkCounts {
             (self.logins, "logins"),
             (self.refused_by_rule, "refusals by rule"),
             (self.lost, "messages lost"),
+            (self.bounced, "bounced"),
             (self.duplicated, "duplicated"),
             (self.altered, "altered"),
             (self.held, "held back"),
@@ -127,6 +131,7 @@ impl Add for SinkCounts {
             refused_by_rule: self.refused_by_rule + other.refused_by_rule,
             unanswered: self.unanswered + other.unanswered,
             lost: self.lost + other.lost,
+            bounced: self.bounced + other.bounced,
             duplicated: self.duplicated + other.duplicated,
             altered: self.altered + other.altered,
             held: self.held + other.held,
@@ -171,6 +176,7 @@ pub(super) struct Tally {
     pub(super) refused_by_rule: Counter,
     pub(super) unanswered: Counter,
     pub(super) lost: Counter,
+    pub(super) bounced: Counter,
     pub(super) duplicated: Counter,
     pub(super) altered: Counter,
     pub(super) held: Counter,
@@ -195,6 +201,7 @@ impl Tally {
             refused_by_rule: self.refused_by_rule.load(),
             unanswered: self.unanswered.load(),
             lost: self.lost.load(),
+            bounced: self.bounced.load(),
             duplicated: self.duplicated.load(),
             altered: self.altered.load(),
             held: self.held.load(),

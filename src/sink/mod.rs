@@ -114,7 +114,7 @@ impl Sink {
             fault: None,
         };
         let mut listeners = Vec::new();
-        if capture.is_any() {
+        if capture.is_any() || behavior.bounces() {
             behavior.size_limit.get_or_insert(CAPTURED_SIZE_LIMIT);
         }
         for asked in asked {
@@ -130,10 +130,9 @@ impl Sink {
         }
         let first = Service::new(&hostname, &behavior, protocol).with_tls(tls).believing(trust);
         let first = first.with_logins(logins);
-        let (store, keeper) = match capture.is_any() {
-            true => {
-                Keeper::start(&capture, &hostname).map(|(store, it)| (Some(store), Some(it)))?
-            }
+        let (store, keeper) = match capture.is_any() || behavior.bounces() {
+            true => Keeper::start(&capture, behavior.bounces_to, &hostname)
+                .map(|(store, it)| (Some(store), Some(it)))?,
             false => (None, None),
         };
         sink.keeper = keeper;

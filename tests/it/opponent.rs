@@ -144,3 +144,33 @@ fn the_flags_of_the_sink() {
     sink(&["--limit", "eod=500 451 x"]).code(&[64]).stderr_has("has no rate and reply");
     sink(&["--freeze", "20s every 20s"]).code(&[64]).stderr_has("begins again before it ends");
 }
+
+#[test]
+fn bad_certificates_are_named_and_nothing_is_sent() {
+    for (fault, failure) in [
+        ("expired", "certificate_expired"),
+        ("not-yet-valid", "certificate_not_yet_valid"),
+        ("wrong-name", "certificate_wrong_name"),
+        ("untrusted", "certificate_self_signed"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let scenario = folder.path().join("scenario.toml");
+        let text = format!(
+            "thresholds = []\n[target]\nurl = \"embedded:\"\ntls = \"starttls\"\n[load]\nsessions = 1\n\
+             for = \"300ms\"\n[sink]\ncertificate = \"{fault}\"\n"
+        );
+        std::fs::write(&scenario, text).unwrap();
+        Smtpbench::new(&["run", "--no-preflight"])
+            .arg(&scenario)
+            .arg("--out")
+            .arg(folder.path().join("out"))
+            .run();
+        let failures = Table::read(&folder.path().join("out"), "failures.csv");
+        let names = failures.cells("failure", &[("step", "tls")]);
+        assert!(
+            !names.is_empty() && names.iter().all(|name| name.starts_with(failure)),
+            "{fault}: {failures}"
+        );
+        assert_eq!(messages(folder.path(), "accepted"), 0);
+    }
+}

@@ -216,6 +216,44 @@ fn a_behaviour_from_a_file_with_every_fault_of_it() {
 }
 
 #[test]
+fn bounces_come_back_to_the_sender() {
+    let folder = TempDir::new().unwrap();
+    let kept = folder.path().join("rows");
+    let mails = folder.path().join("mails");
+    let origin =
+        Serving::start(&["--jsonl", kept.to_str().unwrap(), "--maildir", mails.to_str().unwrap()]);
+    let file = folder.path().join("mine.toml");
+    let text = format!(
+        "bounces_to = \"{}\"\n[[rules]]\nat = \"eod\"\nmessage = 2\nbounce = \"10ms\"\n",
+        origin.address
+    );
+    fs::write(&file, text).unwrap();
+    let far = Serving::start(&["--behavior", file.to_str().unwrap()]);
+    let mut client = Client::connect(&far);
+    for recipient in ["one@d.test", "two@d.test", "three@d.test"] {
+        assert!(client.send(recipient, MAIL).starts_with("250"));
+    }
+    // Stopping sends what is left to be sent.
+    let served = far.stop();
+    assert_eq!(served.code, Some(0), "{served:?}");
+    assert!(served.stdout.contains("3 messages accepted") && served.stdout.contains(", 1 bounced"));
+    assert_eq!(origin.stop().code, Some(0));
+    let rows = rows(&kept);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&rows[0]["sender"], &rows[0]["recipients"][0]), (&"".into(), &"a@b.test".into()));
+    let mail = fs::read_dir(mails.join("new")).unwrap().next().unwrap().unwrap().path();
+    let mail = fs::read_to_string(mail).unwrap();
+    for part in [
+        "report-type=delivery-status",
+        "Final-Recipient: rfc822; two@d.test",
+        "Action: failed",
+        "\r\nMessage-ID: <1@a.test>\r\n",
+    ] {
+        assert!(mail.contains(part), "{part:?} is not in {mail}");
+    }
+}
+
+#[test]
 fn resets_and_replies_in_pieces_on_a_real_socket() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("mine.toml");

@@ -49,9 +49,12 @@ impl TlsIdentity {
             _ => {}
         }
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, names.first().copied().unwrap_or_default());
+        let common_name = match wrong {
+            // Not the name of anybody's root.
+            Some(CertificateFault::Untrusted) => "signed by nobody you know",
+            _ => names.first().copied().unwrap_or_default(),
+        };
+        params.distinguished_name.push(rcgen::DnType::CommonName, common_name);
         let key = rcgen::KeyPair::generate().map_err(fault)?;
         let made = params.self_signed(&key).map_err(fault)?;
         let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));

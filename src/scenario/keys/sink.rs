@@ -27,6 +27,11 @@ pub(in crate::scenario) static SINK: TableKeys = table(
         key("hide", Kind::Texts, "Capabilities that EHLO does not announce: [\"PIPELINING\"]."),
         key("announce", Kind::Texts, "Lines that EHLO announces besides."),
         key("certificate", Kind::Choice(&CERTIFICATES), "What is wrong with its certificate."),
+        key(
+            "bounces_to",
+            Kind::Text,
+            "The server that bounces go to: 127.0.0.1:2526, on loopback.",
+        ),
         key("size_limit", Kind::Size, "Largest message in bytes, as announced by SIZE."),
         key("max_messages", LIMIT, "Messages of one session, as announced by LIMITS MAILMAX."),
         key("max_recipients", LIMIT, "Recipients of one message, as LIMITS RCPTMAX."),
@@ -166,5 +171,6 @@ static RULE: TableKeys = table(
         key("footer", Kind::Text, "At eod: adds a footer to the message."),
         key("flip", Kind::Bool, "At eod: flips a bit of the message."),
         key("drop_header", Kind::Text, "At eod: takes a header field away."),
+        key("bounce", DELAY, "At eod: sends the message back to its sender after this time."),
     ],
 );

@@ -39,6 +39,7 @@ impl Reader<'_> {
         let certificate = self.optional(section, "certificate", |reader, field| {
             reader.choice(field, CertificateFault::NAMES)
         });
+        let bounces_to = self.parsed(section, "bounces_to", Behavior::parse_bounces_to);
         let size_limit = self.optional(section, "size_limit", Self::size);
         let mut limit = |name| self.optional(section, name, Self::limit);
         let (mail_max, rcpt_max) = (limit("max_messages"), limit("max_recipients"));
@@ -56,8 +57,15 @@ impl Reader<'_> {
             hide: hide?.unwrap_or_default(),
             announce: announce?.unwrap_or_default(),
             certificate: certificate?,
+            bounces_to: bounces_to?,
         };
-        Some(own.over(base?.unwrap_or_default()))
+        let whole = own.over(base?.unwrap_or_default());
+        if whole.bounces() && whole.bounces_to.is_none() {
+            let message = "a rule bounces messages, and nobody takes them";
+            let hint = "write bounces_to = \"127.0.0.1:2526\" beside the rules";
+            self.lacking(section.span.clone(), message, hint);
+        }
+        Some(whole)
     }
 
     /// The behaviour that `behavior` names: a ready one, or that of a file.

@@ -33,7 +33,7 @@ impl SinkSession {
             }
             SinkVerb::Quit => {
                 self.accept(verb, BYE, out);
-                self.close = Some(Close::Quit);
+                self.close.get_or_insert(Close::Quit);
             }
             SinkVerb::Starttls if !argument.is_empty() => self.fault(BAD_ARGUMENT, out),
             SinkVerb::Starttls if !self.offers_tls() => self.fault(NO_TLS, out),

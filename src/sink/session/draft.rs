@@ -110,12 +110,13 @@ impl SinkSession {
             tally.lost.add(u64::from(replied));
             return;
         }
+        tally.bounced.add(u64::from(fate.bounce.is_some()));
         tally.duplicated.add(u64::from(fate.twice));
         tally.altered.add(u64::from(fate.alters()));
         tally.held.add(u64::from(fate.hold.is_some()));
         let (Some(store), Some(notes)) = (&self.service.store, &mut self.notes) else { return };
         let Some(draft) = notes.draft.take() else { return };
-        let hold = match (&fate.hold, &mut self.case) {
+        let hold = match (fate.hold.as_ref().or(fate.bounce.as_ref()), &mut self.case) {
             (Some(hold), Some(case)) => Some(hold.draw(&mut case.rng, 0)),
             _ => None,
         };

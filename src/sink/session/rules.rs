@@ -35,7 +35,14 @@ impl SinkSession {
 
     /// Whether the reply to `verb` may be given now. If not, it is due later and nothing goes on until then.
     pub(super) fn may_answer(&mut self, verb: SinkVerb, argument: &[u8], now: Instant) -> bool {
-        if self.service.playbook.is_plain(verb, argument) || std::mem::take(&mut self.waited) {
+        if self.service.playbook.is_plain(verb, argument) {
+            if let Some(case) = &mut self.case {
+                // What was found for an earlier one of its kind.
+                case.verdict = None;
+            }
+            return true;
+        }
+        if std::mem::take(&mut self.waited) {
             return true;
         }
         let service = Arc::clone(&self.service);

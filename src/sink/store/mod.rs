@@ -5,6 +5,7 @@
 //! disk that is full does not stop the mail.
 
 mod alter;
+mod bounce;
 mod files;
 mod record;
 
@@ -25,10 +26,13 @@ use crate::behavior::Fate;
 use crate::clock;
 
 /// Messages on their way to the thread.
-const QUEUE_MAX: usize = 1024;
+const QUEUE_MAX: usize = 128;
 
-/// Messages that are held back at once; the next one has the oldest come out.
+/// Messages that are held back at once; the next one has the one that is due first come out.
 const HELD_MAX: usize = 100_000;
+
+/// Bytes of them.
+const HELD_BYTES_MAX: usize = 256 << 20;
 
 /// How long it waits for a message when nothing is held back: only how often it looks in vain.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -126,17 +130,23 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Opens what `capture` names and starts the thread.
+    /// Opens what `capture` names and starts the thread; bounces go to `bounces_to`.
     ///
     /// # Errors
     /// When a folder or file cannot be made, or no thread is left.
-    pub(super) fn start(capture: &Capture, hostname: &str) -> io::Result<(Store, Self)> {
+    pub(super) fn start(
+        capture: &Capture,
+        bounces_to: Option<SocketAddr>,
+        hostname: &str,
+    ) -> io::Result<(Store, Self)> {
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let recent = Arc::new(Mutex::new(Recent::default()));
         let desk = Desk {
             files: Files::open(capture, hostname)?,
             epoch: Epoch::now(),
             recent: capture.http.map(|_| Arc::clone(&recent)),
+            bounces_to,
+            hostname: hostname.to_owned(),
             fault: None,
         };
         let thread = std::thread::Builder::new()
@@ -163,13 +173,15 @@ struct Desk {
     files: Files,
     epoch: Epoch,
     recent: Option<Arc<Mutex<Recent>>>,
+    bounces_to: Option<SocketAddr>,
+    hostname: String,
     fault: Option<io::Error>,
 }
 
 impl Desk {
     fn run(mut self, receiver: &Receiver<Item>) -> io::Result<()> {
         let mut held: BTreeMap<(Instant, u64), Box<Kept>> = BTreeMap::new();
-        let mut number = 0;
+        let (mut number, mut held_bytes) = (0, 0_usize);
         loop {
             let next = held.first_key_value().map(|((due, _), _)| *due);
             let wait = next.map_or(PATIENCE, |due| due.saturating_duration_since(clock::now()));
@@ -177,6 +189,7 @@ impl Desk {
                 Ok(Item::Kept(kept)) => match kept.due {
                     Some(due) => {
                         number += 1;
+                        held_bytes += kept.content.len();
                         held.insert((due, number), kept);
                     }
                     None => self.write(&kept),
@@ -186,9 +199,10 @@ impl Desk {
             }
             let now = clock::now();
             while let Some(((due, _), _)) = held.first_key_value()
-                && (*due <= now || held.len() > HELD_MAX)
+                && (*due <= now || held.len() > HELD_MAX || held_bytes > HELD_BYTES_MAX)
                 && let Some((_, kept)) = held.pop_first()
             {
+                held_bytes -= kept.content.len();
                 self.write(&kept);
             }
         }
@@ -198,6 +212,9 @@ impl Desk {
     }
 
     fn write(&mut self, kept: &Kept) {
+        if kept.fate.bounce.is_some() {
+            return self.bounce(kept);
+        }
         let content = altered(&kept.content, &kept.fate, kept.draw);
         let wanted = self.files.wants_records() || self.recent.is_some();
         for copy in 1..=1 + u32::from(kept.fate.twice) {
@@ -206,6 +223,23 @@ impl Desk {
             if let (Some(recent), Some(line)) = (&self.recent, line) {
                 recent.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
+        }
+    }
+
+    /// Sends a message back. A bounce itself has nobody to come back to (RFC 5321 section 4.5.5).
+    fn bounce(&mut self, kept: &Kept) {
+        if let Some(to) = self.bounces_to.filter(|_| !kept.origin.sender.is_empty()) {
+            let named = |error: io::Error| {
+                io::Error::new(error.kind(), format!("a bounce to {to}: {error}"))
+            };
+            let sent = bounce::send(kept, to, &self.hostname);
+            if let Err(error) = &sent
+                && matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+            {
+                // Waiting for it again and again would hold up what is kept, and the end of the sink.
+                self.bounces_to = None;
+            }
+            self.note(|_| sent.map_err(named));
         }
     }
 

@@ -72,10 +72,13 @@ impl Reader<'_> {
         let drop_header = self.optional(section, "drop_header", |reader, field| {
             reader.line(field, |c| c.is_ascii_graphic() && c != ':', "a header field has a name")
         });
-        if lose == Some(true) {
+        let bounce = self.optional(section, "bounce", Self::delay);
+        let is_gone = lose == Some(true) || matches!(bounce, Some(Some(_)));
+        if is_gone {
+            self.at_most_one(section, &["lose", "bounce"]);
             for name in ["twice", "hold", "footer", "flip", "drop_header"] {
                 if let Some(field) = section.field(name) {
-                    let message = format!("`{name}` of a message that is lost");
+                    let message = format!("`{name}` of a message that is not kept");
                     self.faults.add(field.key_span.clone(), message, "leave one of them out");
                 }
             }
@@ -87,6 +90,7 @@ impl Reader<'_> {
             hold: hold?,
             footer: footer?,
             drop_header: drop_header?,
+            bounce: bounce?,
         })
     }
 

@@ -98,6 +98,7 @@ pieces = 1
 hide = ["DSN"]
 announce = ["X-ODD"]
 certificate = "expired"
+bounces_to = "127.0.0.1:2526"
 delay = { rcpt = "50ms" }
 reply = { rcpt = "450 4.2.0 try later" }
 freeze = [{ after = "5s", for = "1s", every = "20s" }]
@@ -150,6 +151,9 @@ drop_header = "X-A"
 [[sink.rules]]
 at = "eod"
 lose = true
+[[sink.rules]]
+at = "eod"
+bounce = "1s"
 "#,
     r#"
 target = { url = "embedded:", user = "tim", password_file = "secret" }

@@ -196,6 +196,7 @@ fn whom_a_rule_is_for_and_what_it_does() {
         footer: Some("x".into()),
         flip: true,
         drop_header: Some("X-A".into()),
+        bounce: None,
     };
     assert_eq!(
         (&third.effects.fate, &third.effects.nonsense),
@@ -219,7 +220,7 @@ fn effects_and_conditions_that_make_no_sense_there() {
             "7:1: `lose` has no meaning at rcpt",
             "10:1: `recipient` is not known yet at mail",
             "14:1: `per` is not known yet at greeting",
-            "20:1: `twice` of a message that is lost",
+            "20:1: `twice` of a message that is not kept",
             "24:1: `abort` beside `drop`",
             "25:7: unknown escape `\\q`",
             "26:1: `long` beside `raw`",
@@ -296,5 +297,22 @@ fn a_behaviour_in_a_file_of_its_own() {
     assert!(
         found[0].ends_with("mine.toml: the scenario cannot be read: no such file"),
         "{found:?}"
+    );
+}
+
+#[test]
+fn bounces_go_to_a_server_on_loopback() {
+    let rule = "[[sink.rules]]\nat = \"eod\"\nbounce = \"1s\"";
+    let behavior = sink(&format!("bounces_to = \"127.0.0.1:2526\"\n{rule}"));
+    assert_eq!(behavior.bounces_to, Some(([127, 0, 0, 1], 2526).into()));
+    assert_eq!(behavior.rules[0].effects.fate.bounce, Some(Delay::Fixed(ms(1000))));
+    check_sink(rule, &["4:1: a rule bounces messages, and nobody takes them"]);
+    check_sink(
+        &format!("bounces_to = \"192.0.2.1:25\"\n{rule}\nlose = true\ntwice = true"),
+        &[
+            "5:14: `192.0.2.1:25` is not on loopback",
+            "8:1: `bounce` beside `lose`",
+            "10:1: `twice` of a message that is not kept",
+        ],
     );
 }

@@ -37,6 +37,12 @@ fn a_connection_ends_instead_of_a_reply_or_behind_it() {
 }
 
 #[test]
+fn a_quit_that_is_answered_by_a_reset() {
+    let played = check_with(&always(SinkVerb::Quit, ending(End::Abort, false)), "C: QUIT");
+    assert_eq!(played.close, Some(Close::Abort));
+}
+
+#[test]
 fn a_connection_that_ends_after_the_mail_data() {
     let dialogue = format!("{ENVELOPE}{DATA}");
     for (end, lose, unanswered) in
@@ -176,7 +182,10 @@ fn words_in_addresses() {
     assert_eq!((vanished.close, vanished.counts.unanswered), (Some(Close::Hangup), 1));
     let taken = format!("{ok}{DATA}S: 250 2.0.0 message taken\n");
     assert_eq!(rcpt("twice@d.test", &taken).counts.duplicated, 1);
-    // The word is for one message only.
+    // The word is for one recipient only, and for one message.
+    let other = "C: RCPT TO:<a@b.test>\nS: 250 2.1.5 recipient ok\n";
+    let deferred = "S: 450 4.2.0 the address asks for a temporary failure\n";
+    rcpt("tempfail@d.test", &format!("{deferred}{other}"));
     let next = format!("C: MAIL FROM:<>\nS: 250 2.1.0 sender ok\nC: RCPT TO:<a@b>\n{taken}");
     let lost = rcpt("lose@d.test", &format!("{taken}{next}")).counts;
     assert_eq!((lost.messages, lost.lost), (2, 1));
