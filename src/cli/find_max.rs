@@ -9,7 +9,7 @@ use super::flags::LoadFlags;
 use super::print;
 use super::trials::{StartRate, Trial, TrialFlags, Trials, start_rate};
 use crate::measure::validity::Verdict;
-use crate::report::trials::{TrialRow, find_max_csv, short};
+use crate::report::trials::{TrialRow, find_max_csv, in_words, short};
 use crate::scenario::Scenario;
 use crate::scenario::fault::Faults;
 use crate::scenario::threshold::{Metric, RuleNames, parse_threshold};
@@ -136,7 +136,11 @@ impl Hunt {
         let plan = trials.plan();
         let url = plan.targets.first().map_or_else(String::new, |target| target.url.to_string());
         print(&format!("{} against {url}", plan.scenario.name))?;
-        print(&format!("{} trials, seed {}\n", self.done.len(), plan.identity.seed))?;
+        let count = match self.done.len() {
+            1 => "1 trial".to_owned(),
+            count => format!("{count} trials"),
+        };
+        print(&format!("{count}, seed {}\n", plan.identity.seed))?;
         let (exit, words) = self.outcome();
         print(&words)?;
         if self.cut == Some(Exit::Invalid) {
@@ -152,7 +156,7 @@ impl Hunt {
     /// The code, and what came of it in words.
     fn outcome(&self) -> (Exit, String) {
         let rate = |rate: f64| match self.done.first() {
-            Some((row, _)) => format!("{} {} a second", short(rate), row.unit),
+            Some((row, _)) => in_words(rate, row.unit),
             None => short(rate),
         };
         let known = match (self.search.held(), self.search.missed()) {

@@ -119,7 +119,7 @@ impl TrialRow {
     /// The offered rate in words.
     #[must_use]
     pub fn offered(&self) -> String {
-        format!("{} {} a second", short(self.rate), self.unit)
+        in_words(self.rate, self.unit)
     }
 
     /// What was measured, in a few words.
@@ -194,6 +194,14 @@ impl TrialRow {
     }
 }
 
+/// A rate in words: `500 messages a second`.
+#[must_use]
+pub fn in_words(rate: f64, unit: ArrivalUnit) -> String {
+    let (rate, unit) = (short(rate), unit.to_string());
+    let unit = if rate == "1" { unit.trim_end_matches('s') } else { &unit };
+    format!("{rate} {unit} a second")
+}
+
 /// A rate as it would be written: without decimals where it has none.
 #[must_use]
 pub fn short(rate: f64) -> String {
@@ -247,10 +255,11 @@ pub fn sweep_svg(name: &str, rows: &[TrialRow]) -> Vec<u8> {
     let unit = rows.first().map_or(ArrivalUnit::Messages, |row| row.unit);
     let chart = Chart {
         title: format!("{name}: response time against load"),
-        subtitle: "from the intended start to the last reply; bars: 95 % intervals; hollow: a condition did not hold"
-            .to_owned(),
+        subtitle:
+            "from the intended start to the last reply; bars: 95 % intervals; hollow: did not hold"
+                .to_owned(),
         x_label: format!("offered rate, {unit} a second"),
-        y_label: "response time".to_owned(),
+        y_label: "response time (logarithmic)".to_owned(),
         series: vec![series("p50", 0), series("p99", 2)],
     };
     chart.svg().into_bytes()

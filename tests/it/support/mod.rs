@@ -1,7 +1,6 @@
 //! What the tests of the program share.
 
 pub(crate) mod dns;
-pub(crate) mod limiter;
 pub(crate) mod options;
 pub(crate) mod peer;
 pub(crate) mod program;
