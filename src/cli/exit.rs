@@ -75,7 +75,7 @@ Exit codes:
    90  a threshold missed (one with no samples counts as missed); find-max: no rate held
    92  run invalid: the generator was the limit, a worker was lost, the accounting did not close,
        or a run without --for gave up, since messages could not be sent any more
-  94  safety stop: the target showed distress that the scenario agreed to respect
+   94  safety stop: the target showed distress that the scenario agreed to respect
   130  interrupted (143 by SIGTERM): partial results, no verdict";
 
 /// Why a command ends early: what is said on stderr, and the code.

@@ -58,6 +58,10 @@ pub(super) struct ArrivalFacts<'a> {
     left: u64,
     messages: u64,
     messages_not_started: u64,
+    window_s: f64,
+    messages_per_s: Option<f64>,
+    response_us_p50: Option<u64>,
+    response_us_p99: Option<u64>,
 }
 
 pub(super) fn facts(plan: &Plan) -> Vec<LoadFacts<'_>> {
@@ -142,15 +146,26 @@ fn unit_name(unit: ArrivalUnit) -> &'static str {
 
 /// What arrived in each stage of an open load.
 pub(super) fn arrivals(summary: &Summary) -> Vec<ArrivalFacts<'_>> {
-    let all = summary.arrivals.iter().map(|tally| arrival_facts(None, tally));
-    let stages =
-        summary.stages.iter().map(|row| arrival_facts(Some(row.stage.as_str()), &row.arrivals));
+    let rate = summary.totals.iter().find_map(|total| total.messages_per_s);
+    let all = summary.arrivals.iter().map(|tally| ArrivalFacts {
+        window_s: summary.window.as_secs_f64(),
+        messages_per_s: rate,
+        ..arrival_facts(tally)
+    });
+    let stages = summary.stages.iter().map(|row| ArrivalFacts {
+        stage: Some(&row.stage),
+        window_s: row.window.as_secs_f64(),
+        messages_per_s: row.messages_per_s,
+        response_us_p50: row.response_p50.map(|estimate| estimate.value),
+        response_us_p99: row.response_p99.map(|estimate| estimate.value),
+        ..arrival_facts(&row.arrivals)
+    });
     all.chain(stages).collect()
 }
 
-fn arrival_facts<'a>(stage: Option<&'a str>, tally: &ArrivalTally) -> ArrivalFacts<'a> {
+fn arrival_facts<'a>(tally: &ArrivalTally) -> ArrivalFacts<'a> {
     ArrivalFacts {
-        stage,
+        stage: None,
         due: tally.due,
         started: tally.started,
         late: tally.late,
@@ -159,6 +174,10 @@ fn arrival_facts<'a>(stage: Option<&'a str>, tally: &ArrivalTally) -> ArrivalFac
         left: tally.left,
         messages: tally.messages,
         messages_not_started: tally.messages_not_started,
+        window_s: 0.0,
+        messages_per_s: None,
+        response_us_p50: None,
+        response_us_p99: None,
     }
 }
 
@@ -175,9 +194,8 @@ pub(super) fn words(load: &Load) -> String {
             format!("{} recorded {unit}", grouped(trace.rows.len() as u64))
         }
         ArrivalSource::Rate { pattern, stages } => {
-            let rate = |stage: &RateStage| stage.span.to.max(stage.span.from);
-            let top = stages.iter().map(rate).fold(0.0, f64::max);
-            let bottom = stages.iter().map(|stage| stage.span.to).fold(f64::INFINITY, f64::min);
+            let ends = || stages.iter().flat_map(|stage| [stage.span.from, stage.span.to]);
+            let (top, bottom) = (ends().fold(0.0, f64::max), ends().fold(f64::INFINITY, f64::min));
             let rates = match stages.as_slice() {
                 [stage] if !stage.is_ramp() => decimal(top),
                 _ => format!("{} to {}", decimal(bottom), decimal(top)),

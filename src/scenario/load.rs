@@ -92,6 +92,16 @@ pub struct RateStage {
     pub span: RateSpan,
 }
 
+impl Open {
+    /// The highest rate of its stages in units a second; `None` of a trace.
+    #[must_use]
+    pub fn peak_per_s(&self) -> Option<f64> {
+        let ArrivalSource::Rate { stages, .. } = &self.source else { return None };
+        let ends = stages.iter().flat_map(|stage| [stage.span.from, stage.span.to]);
+        Some(ends.fold(0.0, f64::max))
+    }
+}
+
 impl RateStage {
     /// Whether the rate changes within it: then it is a curve and has no rate of its own.
     #[must_use]

@@ -41,6 +41,12 @@ impl Reader<'_> {
             targets: Some(target_names(top)),
         };
         let file = match top.field("thresholds") {
+            // Sessions that are held send nothing: rules on messages say nothing of them.
+            None if loads
+                .is_some_and(|loads| loads.iter().all(|read| read.load.hold.is_some())) =>
+            {
+                Some(Vec::new())
+            }
             None => {
                 let texts = DEFAULT_THRESHOLDS.iter().map(|text| Text::flag("", text));
                 self.threshold_texts(&texts.collect::<Vec<_>>(), &known)
@@ -97,7 +103,7 @@ impl Reader<'_> {
         let over = section.field("for").and_then(|field| self.duration(&field, false));
         let abort = self.optional(&section, "abort", Self::flag);
         let (rule, over, abort) = (rule?, over?, abort?.unwrap_or(false));
-        let text = format!("if {} for {}", rule.text.trim(), format_duration(over));
+        let text = format!("never {} for {}", rule.text.trim(), format_duration(over));
         Some(Threshold { text, sustained: Some(Sustained { over, abort }), ..rule })
     }
 

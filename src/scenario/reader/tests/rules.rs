@@ -14,7 +14,7 @@ fn a_threshold_may_be_a_table_that_says_what_is_bad() {
     let sustained = Sustained { over: Duration::from_secs(90), abort: true };
     assert_eq!(scenario.thresholds[0].sustained, None);
     assert_eq!(scenario.thresholds[1].sustained, Some(sustained));
-    assert_eq!(scenario.thresholds[1].text, "if eod.p99 > 2s for 90s");
+    assert_eq!(scenario.thresholds[1].text, "never eod.p99 > 2s for 90s");
     let quiet = good(&text("{ if = \"messages_per_s < 5\", for = \"1m\" }"));
     assert!(!quiet.thresholds[1].sustained.unwrap().abort);
     let check = |rule: &str, want: &[&str]| check(&text(rule), want);
