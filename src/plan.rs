@@ -292,11 +292,12 @@ impl Plan {
         self.loads.iter().map(|load| load.messages).sum()
     }
 
-    /// How many file descriptors the sessions need, with what the process needs besides.
+    /// How many file descriptors the sessions need, with what the process needs besides. Those of an open load are
+    /// reckoned at ten seconds each: `max_sessions` is a limit, and seldom reached.
     #[must_use]
     pub fn descriptors(&self, embedded: bool) -> u64 {
         const BESIDES: u64 = 64;
-        let sessions = self.scenario.sessions_max();
+        let sessions: u64 = self.scenario.loads.iter().map(Load::sessions_expected).sum();
         BESIDES + self.workers as u64 * 8 + if embedded { 2 * sessions } else { sessions }
     }
 }
