@@ -107,12 +107,35 @@ impl Live {
             (None, Some(all)) => format!("  {} left", all.saturating_sub(progress.fates.sum())),
             (None, None) => String::new(),
         };
+        let arrivals = &progress.arrivals;
+        let waiting = match arrivals.due {
+            0 => String::new(),
+            due => format!("  due {due}, {} waiting", arrivals.waiting()),
+        };
         format!(
-            "{rate} msg/s  {} sessions  accepted {}  4yz {}  5yz {}  failed {failed}{p99}{left}",
+            "{rate} msg/s{waiting}  {} sessions  accepted {}  4yz {}  5yz {}  failed {failed}{p99}{left}",
             progress.open_sessions,
             of(Fate::Accepted),
             of(Fate::Deferred),
             of(Fate::Rejected),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::testing;
+
+    #[test]
+    fn a_backlog_of_an_open_load_is_seen_while_it_grows() {
+        let live = Live::new(&testing::plan(&["submit"], Vec::new()), true);
+        let mut progress = Progress::default();
+        let line = |progress: &Progress| live.line(Duration::from_secs(1), progress);
+        assert!(!line(&progress).contains("waiting"), "a closed load has no plan");
+        let arrivals = &mut progress.arrivals;
+        (arrivals.due, arrivals.started, arrivals.shed) = (500, 380, 20);
+        let line = line(&progress);
+        assert!(line.contains("  due 500, 100 waiting  "), "{line}");
     }
 }

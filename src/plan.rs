@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::message::render::RunIdentity;
 use crate::message::seed::{Purpose, choice, uniform};
 use crate::scenario::fault::Faults;
-use crate::scenario::load::{Open, Pacing};
+use crate::scenario::load::Pacing;
 use crate::scenario::login::Login;
 use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
@@ -293,23 +293,12 @@ impl Plan {
         self.loads.iter().map(|load| load.messages).sum()
     }
 
-    /// How many file descriptors the sessions are likely to need, with what the process needs besides. An open load has
-    /// so many sessions only where the target falls far behind, so it counts for what arrives in ten seconds.
+    /// How many file descriptors the sessions need, with what the process needs besides. Those of an open load are
+    /// reckoned at ten seconds each: `max_sessions` is a limit, and seldom reached.
     #[must_use]
     pub fn descriptors(&self, embedded: bool) -> u64 {
         const BESIDES: u64 = 64;
-        const SECONDS: f64 = 10.0;
-        let likely = |load: &Load| {
-            let most = u64::from(load.sessions_max());
-            let peak = load.open().and_then(Open::peak_per_s);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the cast saturates, and the smaller one counts"
-            )]
-            peak.map_or(most, |per_s| most.min((per_s * SECONDS).ceil() as u64))
-        };
-        let sessions: u64 = self.scenario.loads.iter().map(likely).sum();
+        let sessions: u64 = self.scenario.loads.iter().map(Load::sessions_expected).sum();
         BESIDES + self.workers as u64 * 8 + if embedded { 2 * sessions } else { sessions }
     }
 }

@@ -155,7 +155,8 @@ impl Run<'_> {
         live.finish();
         facts.ended = Some(clock::wall());
         let finished_at = clock::now().saturating_duration_since(started);
-        let end = self.end_of_run(&ending, started, finished_at, turns);
+        let end =
+            self.end_of_run(&ending, started, finished_at, turns, collector.all_started(plan));
         Measured { collector, end, facts, lost: ending.workers_lost, unsaved }
     }
 
@@ -200,13 +201,15 @@ impl Run<'_> {
         started: Instant,
         finished_at: Duration,
         turns: Turns,
+        all_arrivals: bool,
     ) -> EndOfRun {
         let plan = &self.plan;
         let since_start = |at: Instant| at.saturating_duration_since(started);
         let stages = plan.timeline(turns.warmup_end);
         let ends: Option<Vec<Duration>> = stages.iter().map(|stage| stage.end).collect();
         let planned_end = ends.and_then(|ends| ends.into_iter().max());
-        let all_sent = plan.messages().is_some()
+        let all_sent = all_arrivals
+            && plan.messages().is_some()
             && ending.bounds.iter().all(|bound| bound.messages_not_started == 0);
         let interrupted = self.ground.interrupts.heard().is_some();
         // A run that its work ended is as long as that took.

@@ -117,11 +117,13 @@ impl Desk {
 
     /// Ends the interval if it is over, so that a slice holds what happened in it; the worker sends it on.
     pub fn end_interval(&mut self, plan: &Plan, now: Instant) {
-        if self.recorder.due(now) {
-            // What was due in the interval is offered in it.
+        // One by one, also where several have passed since anyone looked: what was due in an interval is offered in it.
+        while self.recorder.due(now) {
             let boundary = self.recorder.boundary();
-            self.advance(plan, boundary);
-            self.snapshots.push(self.recorder.take(now));
+            // Its last instant; the boundary itself belongs to the next.
+            let last = boundary.checked_sub(Duration::from_nanos(1)).unwrap_or(boundary);
+            self.advance(plan, last);
+            self.snapshots.push(self.recorder.take(boundary));
             self.date = date_field();
         }
     }

@@ -264,13 +264,7 @@ impl SessionRun<'_> {
             if let Poll::Ready(end) = poll_end(bench, dialogue, transcript, stream, cx) {
                 return Poll::Ready(Err(end));
             }
-            match seat.take() {
-                Some(work) => Poll::Ready(Ok(work)),
-                None => {
-                    seat.watch(cx.waker());
-                    Poll::Pending
-                }
-            }
+            seat.poll(cx).map(Ok)
         })
         .await;
         match end {

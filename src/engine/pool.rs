@@ -6,9 +6,10 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::iter::Peekable;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 use crate::clock::{Duration, Instant};
 use crate::measure::recorder::Recorder;
@@ -32,7 +33,7 @@ pub struct Seat {
 pub enum Work {
     /// This arrival.
     Arrival(Start),
-    /// A connection to be opened, for a message that waits.
+    /// A connection to be opened, for a message that waits; to a session that is connected: to look for one.
     Open,
     /// Nothing comes any more.
     Leave,
@@ -58,12 +59,24 @@ impl Seat {
         self.work.borrow_mut().take()
     }
 
-    /// Has `waker` woken when it is given something.
-    pub fn watch(&self, waker: &Waker) {
-        *self.waker.borrow_mut() = Some(waker.clone());
+    /// Waits until it is given something.
+    pub async fn given(&self) -> Work {
+        poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn give(&self, work: Work) {
+    /// The same, for those who wait for something else as well.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Work> {
+        match self.take() {
+            Some(work) => Poll::Ready(work),
+            None => {
+                *self.waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Gives it something to do.
+    pub fn give(&self, work: Work) {
         *self.work.borrow_mut() = Some(work);
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
@@ -98,6 +111,8 @@ pub struct Pool {
     unused: u64,
     /// Work for slots that are to be made.
     to_make: Vec<Work>,
+    /// The clock ends it, not its last arrival.
+    lasts: bool,
     closed: bool,
 }
 
@@ -175,6 +190,8 @@ impl Pool {
             parked: Vec::new(),
             unused: slots_of(slots, worker, plan.workers),
             to_make: Vec::new(),
+            lasts: resolved.messages.is_none()
+                && plan.stages[resolved.stages.clone()].iter().all(|stage| stage.end.is_some()),
             closed: false,
         })
     }
@@ -202,9 +219,6 @@ impl Pool {
             let start = self.phase.start_of(due);
             recorder.arrival_due(start.stage, self.messages_of(plan, &start));
             let own_fault = now.saturating_duration_since(start.intended) > LATE;
-            if own_fault {
-                recorder.arrival_late(start.stage);
-            }
             self.arrive(plan, recorder, start, now, own_fault);
         }
         // Nobody waits for what will not come.
@@ -226,12 +240,19 @@ impl Pool {
             ArrivalUnit::Messages => self.ready.pop_front(),
             ArrivalUnit::Sessions => self.parked.pop(),
         };
+        let opens = self.unit == ArrivalUnit::Sessions || self.opening <= self.backlog;
+        let room = opens && (self.unused > 0 || !self.parked.is_empty());
+        // Where no session is free it waits anyway, whoever looks at it when.
+        if own_fault && (seat.is_some() || room) {
+            recorder.arrival_late(start.stage);
+        }
         if let Some(seat) = seat {
+            let index = start.due.index;
             self.note_waiting(keeps.then_some(start));
             // The first in line, which is this one unless a session came free just now.
             if let Some(mut start) = self.take(plan, recorder, now) {
-                // One that is late already is not counted as late once more.
-                start.at_once = !own_fault;
+                // One that is late already is not counted as late once more, nor is one that had to wait.
+                start.at_once = !own_fault && start.due.index == index;
                 seat.give(Work::Arrival(start));
             } else {
                 match self.unit {
@@ -241,9 +262,7 @@ impl Pool {
             }
             return;
         }
-        let opens = self.unit == ArrivalUnit::Sessions || self.opening <= self.backlog;
-        let room = self.unused > 0 || !self.parked.is_empty();
-        if opens && room {
+        if room {
             let work = match self.unit {
                 ArrivalUnit::Sessions => {
                     self.note_waiting(keeps.then_some(start));
@@ -264,8 +283,11 @@ impl Pool {
                     self.to_make.push(work);
                 }
             }
-        } else if keeps {
+        } else if keeps && opens {
             self.not_started(plan, recorder, &start, Unstarted::Dropped);
+        } else if keeps {
+            // A connection is on its way whose message another session has taken up.
+            self.note_waiting(Some(start));
         } else {
             self.backlog += 1;
         }
@@ -314,6 +336,9 @@ impl Pool {
     /// Takes an arrival back whose message was not attempted.
     pub fn give_back(&mut self, start: Start) {
         self.returned.push(start);
+        if let Some(seat) = self.ready.pop_front() {
+            seat.give(Work::Open);
+        }
     }
 
     /// A connected session has nothing to do.
@@ -359,6 +384,7 @@ impl Pool {
             }
         }
         if self.is_exhausted() {
+            self.dismiss();
             return Some(Work::Leave);
         }
         self.parked.push(Rc::clone(seat));
@@ -370,12 +396,13 @@ impl Pool {
         std::mem::take(&mut self.to_make)
     }
 
-    /// Nothing is due any more, now or later.
+    /// Nothing is due any more, now or later, and no clock says that the load goes on.
     #[must_use]
     pub fn is_exhausted(&mut self) -> bool {
         self.judged.is_none()
             && self.backlog == 0
             && self.returned.is_empty()
+            && !self.lasts
             && self.phase.due.peek().is_none()
     }
 
@@ -424,7 +451,8 @@ impl Pool {
         }
     }
 
-    fn not_started(&self, plan: &Plan, recorder: &mut Recorder, start: &Start, why: Unstarted) {
+    /// An arrival will not be started.
+    pub fn not_started(&self, plan: &Plan, recorder: &mut Recorder, start: &Start, why: Unstarted) {
         recorder.arrival_not_started(start.stage, why);
         self.leave_messages(plan, recorder, start);
     }

@@ -2,9 +2,7 @@
 //! come under open load.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 
 use crate::clock;
 use crate::engine::dialogue::{Dialogue, rows_of};
@@ -50,13 +48,13 @@ impl Slot {
         }
     }
 
-    /// Does what the load's pool has for it, until that says to leave.
-    pub async fn serve(self, bench: Rc<Bench>, mut work: Work) {
+    /// Does what is on its seat, then what the load's pool has for it, until that says to leave.
+    pub async fn serve(self, bench: Rc<Bench>) {
         let slot = self.clone();
         let load = usize::from(slot.load);
         let mut sessions = Sessions::new(&bench, self);
         loop {
-            match work {
+            match slot.seat.given().await {
                 Work::Leave => return,
                 Work::Open => {
                     sessions.run(None).await;
@@ -72,19 +70,9 @@ impl Slot {
                 let Some(pool) = &mut desk.loads[load].pool else { return };
                 pool.park(&bench.plan, &mut desk.recorder, clock::now(), &slot.seat)
             };
-            work = match next {
-                Some(work) => work,
-                None => {
-                    poll_fn(|cx| match slot.seat.take() {
-                        Some(work) => Poll::Ready(work),
-                        None => {
-                            slot.seat.watch(cx.waker());
-                            Poll::Pending
-                        }
-                    })
-                    .await
-                }
-            };
+            if let Some(work) = next {
+                slot.seat.give(work);
+            }
         }
     }
 }
@@ -156,10 +144,13 @@ impl<'a> Sessions<'a> {
                 () = bench.draining[usize::from(load)].notified() => {}
             }
         }
-        let mut desk = bench.desk.borrow_mut();
+        let (mut desk, mut dialogue) = (bench.desk.borrow_mut(), self.slot.dialogue.borrow_mut());
         if at > now && desk.is_draining(load) {
-            self.slot.dialogue.borrow_mut().cut(&bench.plan, &mut desk, now, false);
+            dialogue.cut(&bench.plan, &mut desk, now, false);
             return false;
+        }
+        if at > now {
+            dialogue.held_up();
         }
         true
     }

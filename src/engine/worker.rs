@@ -1,10 +1,12 @@
 //! One worker: a thread with its own event loop, its own slots, its own recorder.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::task::{Context, Poll, Waker};
 
 use tokio::task::{JoinSet, LocalSet};
 
@@ -15,7 +17,7 @@ use crate::engine::pool;
 use crate::engine::slots::Slot;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::{Recorder, Snapshot};
-use crate::net::timers::Timers;
+use crate::net::timers::{TimerKey, Timers};
 use crate::net::tls::TlsClient;
 use crate::plan::Plan;
 
@@ -116,6 +118,8 @@ struct Work<'a> {
     assignment: &'a Assignment,
     bench: Rc<Bench>,
     slots: Vec<Slot>,
+    /// How many of them each load has.
+    made: Vec<usize>,
     tasks: JoinSet<()>,
     began: Instant,
     /// When each load began to drain.
@@ -144,6 +148,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         drained_since: vec![None; plan.loads.len()],
         bench: Rc::clone(&bench),
         slots: Vec::new(),
+        made: vec![0; plan.loads.len()],
         tasks: JoinSet::new(),
         began,
         rebased: false,
@@ -182,7 +187,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
 /// How the load of a worker ended.
 struct Watched {
     cpu: f64,
-    /// At the drain limit.
+    /// Its time was over; else its work was done, or the user cut it.
     late: bool,
 }
 
@@ -222,11 +227,14 @@ impl Work<'_> {
                 pool.take_new()
             };
             for work in work {
-                let made = self.slots.iter().filter(|slot| slot.load == load).count();
-                let number = resolved.slots.start + (*index + made * plan.workers) as u64;
+                let made = &mut self.made[usize::from(load)];
+                let number = resolved.slots.start + (*index + *made * plan.workers) as u64;
+                *made += 1;
                 let slot = Slot::new(&self.bench, load, number);
+                // On its seat, and not in its task: a run may be cut before that is first polled.
+                slot.seat.give(work);
                 self.slots.push(slot.clone());
-                self.tasks.spawn_local(slot.serve(Rc::clone(&self.bench), work));
+                self.tasks.spawn_local(slot.serve(Rc::clone(&self.bench)));
             }
         }
     }
@@ -239,6 +247,7 @@ impl Work<'_> {
         let mut idle_since: Option<Instant> = None;
         // The share of the load's own time: a long drain would hide a worker that had none left.
         let mut cpu = None;
+        let mut alarm = Alarm::default();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -247,6 +256,7 @@ impl Work<'_> {
                 let mut desk = bench.desk.borrow_mut();
                 (desk.next_due(), desk.expects_arrivals())
             };
+            let due = [due, self.warmup_end()].into_iter().flatten().min();
             tokio::select! {
                 ended = self.tasks.join_next(), if !self.tasks.is_empty() || !open => match ended {
                     None => {
@@ -260,8 +270,10 @@ impl Work<'_> {
                         Err(_) => continue,
                     },
                 },
-                () = wait_for(&bench, due) => {
-                    bench.desk.borrow_mut().advance(plan, clock::now());
+                () = alarm.wait(&bench, due) => {
+                    let now = clock::now();
+                    self.end_warmup(now);
+                    bench.desk.borrow_mut().advance(plan, now);
                     continue;
                 }
                 _ = tick.tick() => {}
@@ -292,19 +304,24 @@ impl Work<'_> {
             let cuts = self.assignment.control.cuts();
             if cuts || late || farewell_over {
                 let cpu = cpu.unwrap_or_else(|| cpu_share(self.began));
-                return Watched { cpu, late: late && !cuts };
+                return Watched { cpu, late: !cuts };
             }
         }
     }
 
     /// Ends the warm-up where the run has decided when.
     fn end_warmup(&mut self, now: Instant) {
-        let Assignment { plan, control, started, .. } = self.assignment;
-        let Some(offset) = control.warmup_end().filter(|_| !self.rebased) else { return };
-        if now >= *started + offset {
+        if let Some(end) = self.warmup_end().filter(|end| now >= *end) {
             self.rebased = true;
-            self.bench.desk.borrow_mut().end_warmup(plan, 0, offset);
+            let offset = end.saturating_duration_since(self.assignment.started);
+            self.bench.desk.borrow_mut().end_warmup(&self.assignment.plan, 0, offset);
         }
+    }
+
+    /// When the warm-up is to end, where the run has decided that and it has not ended yet.
+    fn warmup_end(&self) -> Option<Instant> {
+        let Assignment { control, started, .. } = self.assignment;
+        control.warmup_end().filter(|_| !self.rebased).map(|offset| *started + offset)
     }
 
     /// Drains the loads whose last stage is over, and all of them when the user says so.
@@ -336,14 +353,64 @@ impl Work<'_> {
     }
 }
 
-/// Waits until `due`, for ever without one.
-async fn wait_for(bench: &Bench, due: Option<Instant>) {
-    let Some(due) = due else { return std::future::pending().await };
-    if bench.plan.spins() {
-        while clock::now() < due {
-            tokio::task::yield_now().await;
+/// The wait for the next arrival: one timer, however often the wait begins anew.
+#[derive(Debug, Default)]
+struct Alarm {
+    set: Option<(TimerKey, Waker)>,
+}
+
+impl Alarm {
+    /// Waits until `due`, for ever without one.
+    async fn wait(&mut self, bench: &Bench, due: Option<Instant>) {
+        let Some(due) = due else { return std::future::pending().await };
+        if bench.plan.spins() {
+            while clock::now() < due {
+                tokio::task::yield_now().await;
+            }
+            return;
         }
-        return;
+        poll_fn(|cx| self.poll(&bench.timers, due, cx)).await;
     }
-    bench.timers.sleep_until(due).await;
+
+    fn poll(&mut self, timers: &Timers, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let is_over = clock::now() >= due;
+        let stays = |(key, waker): &(TimerKey, Waker)| {
+            !is_over && key.deadline() == due && waker.will_wake(cx.waker())
+        };
+        if !self.set.as_ref().is_some_and(stays) {
+            if let Some((key, _)) = self.set.take() {
+                timers.remove(key);
+            }
+            if !is_over {
+                let waker = cx.waker().clone();
+                self.set = Some((timers.insert(due, waker.clone()), waker));
+            }
+        }
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_often_an_arrival_is_waited_for_it_has_one_timer() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let (timers, mut alarm) = (Timers::new().unwrap(), Alarm::default());
+            let mut context = Context::from_waker(Waker::noop());
+            let far = clock::now() + Duration::from_secs(3600);
+            for _ in 0..3 {
+                assert!(alarm.poll(&timers, far, &mut context).is_pending());
+                assert_eq!(timers.pending(), 1);
+            }
+            // Another arrival is next now: the old timer goes.
+            let nearer = far - Duration::from_secs(60);
+            assert!(alarm.poll(&timers, nearer, &mut context).is_pending());
+            assert_eq!(timers.pending(), 1);
+            assert!(alarm.poll(&timers, clock::now(), &mut context).is_ready());
+            assert_eq!(timers.pending(), 0);
+        });
+    }
 }

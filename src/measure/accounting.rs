@@ -42,6 +42,8 @@ pub(super) struct Books<'a> {
     pub(super) messages: Balance,
     /// Stages whose plan says how many messages they had: that number, and what was attempted or not started.
     pub(super) plans: Vec<(&'a str, u64, u64)>,
+    /// Arrivals of each stage of an open load that were due, and what became of them.
+    pub(super) arrivals: Vec<(&'a str, u64, u64)>,
     /// Recipients of the judged stages.
     pub(super) recipients: Balance,
     /// Nothing is under way any more, so that every message has a fate.
@@ -98,6 +100,9 @@ pub(super) fn check(books: &Books<'_>) -> Accounting {
     }
     for (stage, planned, counted) in books.plans.iter().filter(|_| books.ended) {
         check(format!("messages planned for stage {stage}, and offered"), *planned, *counted);
+    }
+    for (stage, due, told) in books.arrivals.iter().filter(|_| books.ended) {
+        check(format!("arrivals due in stage {stage}, and started or not"), *due, *told);
     }
     Accounting {
         closes: faults.is_empty(),

@@ -12,7 +12,9 @@ use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::tables;
-use crate::measure::tally::{FailureTally, FateCounts, MessageTally, ReplyTally, StageTally};
+use crate::measure::tally::{
+    ArrivalTally, FailureTally, FateCounts, MessageTally, ReplyTally, StageTally,
+};
 use crate::measure::tls::TlsTally;
 use crate::measure::validity::EndOfRun;
 use crate::measure::watch::{Stopped, Watch};
@@ -81,6 +83,8 @@ pub struct Progress {
     pub replies_5yz: u64,
     /// Steps without a usable reply.
     pub failures: u64,
+    /// What the schedules of open loads brought.
+    pub arrivals: ArrivalTally,
     /// Sessions whose connection stands.
     pub open_sessions: u64,
     /// Sessions that have ended, and those that came to no connection.
@@ -189,6 +193,12 @@ impl Collector {
         self.take_spans(|_| true)
     }
 
+    /// Whether every message that open loads brought in their judged stages was attempted, so far.
+    #[must_use]
+    pub fn all_started(&self, plan: &Plan) -> bool {
+        self.stage_tally(&plan.judged_stages()).arrivals.messages_not_started == 0
+    }
+
     /// How the run is getting on.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -203,6 +213,9 @@ impl Collector {
             progress.replies_5yz += tally.of_severity(Severity::Permanent);
         }
         progress.failures = self.failures.values().map(FailureTally::sum).sum();
+        for tally in &self.stages {
+            progress.arrivals.add(&tally.arrivals);
+        }
         let opened: u64 = self.stages.iter().map(|tally| tally.opened).sum();
         let closed: u64 = self.stages.iter().map(|tally| tally.closed).sum();
         progress.open_sessions = opened.saturating_sub(closed);

@@ -30,6 +30,12 @@ pub(super) struct IntervalCounts {
 }
 
 impl IntervalCounts {
+    /// Whether anything but the opening and closing of sessions is in it.
+    pub(super) fn happened(&self) -> bool {
+        let sessions = Self { opened: self.opened, closed: self.closed, ..Self::default() };
+        *self != sessions
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.offered += other.offered;
         self.started += other.started;

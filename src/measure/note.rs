@@ -75,6 +75,8 @@ pub enum Note {
         /// Those that were started.
         started: u64,
     },
+    /// The generator was not in time.
+    LateStarts,
     /// Replies show a limit of the server that is known.
     KnownLimit(KnownLimit),
     /// The run sent nothing that counts.
@@ -162,6 +164,7 @@ impl Note {
             Self::DescriptorLimit { .. } => "descriptor_limit",
             Self::EveryLoginFailed { .. } => "every_login_failed",
             Self::TargetBehind { .. } => "target_behind",
+            Self::LateStarts => "late_starts",
             Self::KnownLimit(limit) => limit.name(),
             Self::NothingAttempted => "nothing_attempted",
             Self::GaveUp { .. } => "gave_up",
@@ -212,6 +215,7 @@ impl Note {
             Self::TargetBehind { due, started } => {
                 format!("the target did not keep up: {started} of {due} arrivals were started")
             }
+            Self::LateStarts => "this machine kept the generator from starting in time".to_owned(),
             Self::KnownLimit(limit) => limit.what().to_owned(),
             Self::NothingAttempted => "no message was attempted in the judged stage".to_owned(),
             Self::GaveUp { waited, left } => format!(
@@ -277,6 +281,10 @@ impl Note {
             }
             Self::TargetBehind { .. } => {
                 "a lower rate, or more max_sessions if it takes more at once; find-max looks for the rate".to_owned()
+            }
+            Self::LateStarts => {
+                "run it where nothing else runs, at a lower rate, or with smaller bursts; pacing = \"spin\" helps where the target is elsewhere"
+                    .to_owned()
             }
             Self::KnownLimit(limit) => limit.advice().to_owned(),
             Self::NothingAttempted => "failures and replies tell what happened instead".to_owned(),

@@ -22,6 +22,8 @@ pub struct Summary {
     pub target: String,
     /// Names of the stages that summary and thresholds read.
     pub judged_stages: Vec<String>,
+    /// When the warm-up ended, where the run decided that.
+    pub warmup_end: Option<Duration>,
     /// Length of their windows: what rates are over.
     pub window: Duration,
     /// Length of a slice in `intervals`.

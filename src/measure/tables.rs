@@ -56,6 +56,7 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
     Summary {
         target: collector.layout.target().to_owned(),
         judged_stages: judged.iter().map(name).collect(),
+        warmup_end: end.warmup_end,
         window,
         interval: collector.offset(collector.rows.scale()),
         accepted_bytes: messages.accepted_bytes,

@@ -126,6 +126,12 @@ pub struct ArrivalTally {
 }
 
 impl ArrivalTally {
+    /// Those that wait to be started.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.due.saturating_sub(self.started + self.dropped + self.shed + self.left)
+    }
+
     /// Adds all of `other`.
     pub fn add(&mut self, other: &Self) {
         self.due += other.due;

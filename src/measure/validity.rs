@@ -157,13 +157,19 @@ pub(super) fn is_behind(arrivals: &ArrivalTally) -> bool {
     arrivals.due > 0 && as_f64(arrivals.started) < ACHIEVED_MIN * as_f64(arrivals.due)
 }
 
+/// Whether so many starts were late by our own fault that the plan was not kept.
+pub(super) fn starts_late(arrivals: &ArrivalTally) -> bool {
+    let ArrivalTally { due, late, .. } = *arrivals;
+    late >= LATE_COUNT_MIN && as_f64(late) > LATE_MAX * as_f64(due)
+}
+
 /// In what the generator did not keep the plan of an open load. That sessions were busy is the target's doing, unless
 /// a worker had no time left; against the sink inside this process that is how it always ends.
 pub(super) fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally) -> Vec<String> {
     let ArrivalTally { due, started, late, .. } = *arrivals;
     let mut reasons = Vec::new();
     let share = |count: u64| as_f64(count) / as_f64(due.max(1));
-    if share(late) > LATE_MAX && late >= LATE_COUNT_MIN {
+    if starts_late(arrivals) {
         let percent = share(late) * 100.0;
         reasons.push(format!(
             "{late} of {due} starts ({percent:.1} %) were over 1 ms late though a session was free"

@@ -33,7 +33,7 @@ pub fn manifest(summary: &Summary, plan: &Plan, facts: &RunFacts) -> Vec<u8> {
         ended: facts.ended.map(|ended| ended.to_string()),
         exit_code: facts.exit_code,
         scenario: scenario(plan),
-        plan: resolved(plan),
+        plan: resolved(plan, summary),
         host: Host {
             os: &facts.host.os,
             kernel: &facts.host.kernel,
@@ -104,7 +104,7 @@ struct Resolved<'a> {
     step_timeout: String,
     step_timeouts: Vec<(&'a str, String)>,
     scripts: Vec<Script<'a>>,
-    stages: Vec<Stage<'a>>,
+    stages: Vec<Stage>,
 }
 
 #[derive(Serialize)]
@@ -114,8 +114,8 @@ struct Script<'a> {
 }
 
 #[derive(Serialize)]
-struct Stage<'a> {
-    name: &'a str,
+struct Stage {
+    name: String,
     start_s: f64,
     end_s: Option<f64>,
     judged: bool,
@@ -301,7 +301,7 @@ fn scenario(plan: &Plan) -> ScenarioText<'_> {
     ScenarioText { name: &plan.scenario.name, path, text, sha256 }
 }
 
-fn resolved(plan: &Plan) -> Resolved<'_> {
+fn resolved<'a>(plan: &'a Plan, summary: &Summary) -> Resolved<'a> {
     let scenario = &plan.scenario;
     Resolved {
         workers: plan.workers,
@@ -321,10 +321,10 @@ fn resolved(plan: &Plan) -> Resolved<'_> {
             .map(|script| Script { name: &script.name, weight: script.weight })
             .collect(),
         stages: plan
-            .stages
-            .iter()
+            .timeline(summary.warmup_end)
+            .into_iter()
             .map(|stage| Stage {
-                name: &stage.name,
+                name: stage.name,
                 start_s: stage.start.as_secs_f64(),
                 end_s: stage.end.map(|end| end.as_secs_f64()),
                 judged: stage.judged,

@@ -92,16 +92,6 @@ pub struct RateStage {
     pub span: RateSpan,
 }
 
-impl Open {
-    /// The highest rate of its stages in units a second; `None` of a trace.
-    #[must_use]
-    pub fn peak_per_s(&self) -> Option<f64> {
-        let ArrivalSource::Rate { stages, .. } = &self.source else { return None };
-        let ends = stages.iter().flat_map(|stage| [stage.span.from, stage.span.to]);
-        Some(ends.fold(0.0, f64::max))
-    }
-}
-
 impl RateStage {
     /// Whether the rate changes within it: then it is a curve and has no rate of its own.
     #[must_use]
@@ -257,6 +247,26 @@ impl Load {
         }
     }
 
+    /// How many it is likely to have open at once: all of a closed load, and of an open one as many as its highest rate
+    /// brings in ten seconds.
+    #[must_use]
+    pub fn sessions_expected(&self) -> u64 {
+        const SESSION_SECONDS: f64 = 10.0;
+        let max = u64::from(self.sessions_max());
+        let Some(Open { source: ArrivalSource::Rate { stages, .. }, .. }) = self.open() else {
+            return max;
+        };
+        let rates = stages.iter().map(|stage| stage.span.from.max(stage.span.to));
+        let top = rates.fold(0.0, f64::max) * SESSION_SECONDS;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at least 1; the cast saturates"
+        )]
+        let expected = top.ceil().max(1.0) as u64;
+        expected.min(max)
+    }
+
     /// Whether a schedule drives it.
     #[must_use]
     pub fn open(&self) -> Option<&Open> {
@@ -278,5 +288,29 @@ impl Load {
                 ArrivalSource::Trace { trace, speed } => Some(trace.length(*speed)),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_sessions_are_likely_as_ten_seconds_bring() {
+        let check = |per_second, unit, want| {
+            let span = RateSpan::steady(per_second, Some(Duration::from_secs(1)));
+            let stages = vec![RateStage { name: MAIN.to_owned(), span }];
+            let source = ArrivalSource::Rate { pattern: Pattern::Even, stages };
+            let (max_sessions, pacing) = (Open::max_sessions(unit), Pacing::Timer);
+            let overload = Overload::Queue;
+            let drive = Drive::Open(Open { unit, source, max_sessions, overload, pacing });
+            let load = Load { drive, ..Load::closed(1, None, 1) };
+            assert_eq!(load.sessions_expected(), want, "{per_second} {unit:?}");
+        };
+        check(0.01, ArrivalUnit::Sessions, 1);
+        check(10.0, ArrivalUnit::Sessions, 100);
+        check(5000.0, ArrivalUnit::Sessions, 10_000);
+        check(5000.0, ArrivalUnit::Messages, 100);
+        assert_eq!(Load::closed(70, None, 1).sessions_expected(), 70);
     }
 }

@@ -265,3 +265,36 @@ fn ctrl_c_in_an_open_load_leaves_books_that_close() {
     assert_eq!(messages(&results, "accepted"), sink.counts().messages);
     assert!(messages(&results, "not_started") > 100);
 }
+
+#[test]
+fn memory_does_not_grow_with_time() {
+    let (folder, sink) = (TempDir::new().unwrap(), sink(Behavior::default()));
+    let load =
+        "[load]\nrate = \"200 messages/s\"\nfor = \"60s\"\nmessages_per_session = \"1..10\"\n";
+    let finished = call(&url(&sink), folder.path(), load, "[]")
+        .resident_at(&[10, 58].map(Duration::from_secs))
+        .limit(Duration::from_secs(150))
+        .run()
+        .code(&[0, 92]);
+    let [early, late] = finished.resident_kib[..] else { panic!("it ended too early\n{finished}") };
+    assert!(late * 100 <= early * 105, "{early} KiB after 10 s, {late} KiB after 58 s");
+    assert_eq!(sink.counts().messages, 12_000);
+}
+
+#[test]
+fn a_warm_up_ends_early_where_nothing_changes_and_the_rest_is_as_long_as_it_should() {
+    let load = "[load]\nrate = \"100 messages/s\"\nfor = \"3s\"\nwarmup = \"steady\"\n";
+    let (results, sink) = run(delayed(&["eod=20ms"]), load);
+    let outcomes = results.table("outcomes.csv");
+    let offered = |stage| {
+        outcomes.sum("count", &[("stage", stage), ("unit", "message"), ("outcome", "offered")])
+    };
+    // Six slices of a second, and what it takes to hear of the last of them; sixty seconds at most.
+    let warmup = offered("warmup");
+    assert!((600..3000).contains(&warmup), "{outcomes}");
+    assert_eq!((offered("main"), messages(&results, "accepted")), (300, 300), "{outcomes}");
+    assert!(sink.counts().messages <= warmup + 300);
+    let rate = results.table("summary.csv").cells("messages_per_s", &[])[0].parse::<f64>().unwrap();
+    // Those that ended behind the window are missing, those that the warm-up began are not.
+    assert!((90.0..=102.0).contains(&rate), "{rate}");
+}

@@ -12,8 +12,8 @@ use crate::scenario::step::StepId;
 use crate::smtp::session::Owed;
 
 impl Dialogue {
-    /// The run ends here, whatever is under way. At the drain limit (`late`) what waited until then is a time-out:
-    /// a server that stops answering may not leave the figures as if it had not.
+    /// The run ends here, whatever is under way. Where its time was over (`late`), and not the user's patience, what
+    /// waited until then is a time-out: a server that stops answering may not leave the figures as if it had not.
     pub fn cut(&mut self, plan: &Plan, desk: &mut Desk, now: Instant, late: bool) {
         if self.closing.is_some() {
             return;
@@ -28,7 +28,38 @@ impl Dialogue {
         }
         let outcome = late.then_some(Outcome::Timeout);
         self.end_message(plan, desk, now, Fate::Unfinished, outcome);
+        if late && self.arrival.is_some() {
+            self.note_cut(plan, desk, now);
+        }
         self.close(plan, desk, Action::Close { reset: false });
+    }
+
+    /// A session that arrived by a schedule was cut: it waited for the server, with or without a message.
+    fn note_cut(&mut self, plan: &Plan, desk: &mut Desk, now: Instant) {
+        const DETAIL: &str = "cut at the end of the run";
+        let took = now.saturating_duration_since(self.started);
+        if !self.connected {
+            let place = self.place(StepId::CONNECT, self.stage);
+            desk.recorder.sample(place, Clock::Service, Outcome::Timeout, took);
+            desk.recorder.failure(place, Failure::TimedOut, DETAIL);
+        }
+        // That a farewell is slow is no failure.
+        let owed = self.wire.give_up();
+        let owed = owed.filter(|owed| !matches!(owed.what.role, Role::Quit | Role::OwnQuit));
+        if owed.is_some() {
+            self.note_failure(plan, desk, now, owed, Failure::TimedOut, DETAIL);
+        }
+        self.note_session(desk, now, Outcome::Timeout);
+    }
+
+    /// Records how long the session took, and under open load what its schedule says of it.
+    fn note_session(&self, desk: &mut Desk, now: Instant, outcome: Outcome) {
+        let place = self.place(StepId::SESSION, self.stage);
+        let took = now.saturating_duration_since(self.started);
+        desk.recorder.sample(place, Clock::Service, outcome, took);
+        if let Some(arrival) = &self.arrival {
+            desk.recorder.on_schedule(place, outcome, arrival.intended, self.started, now);
+        }
     }
 
     /// No usable reply came: the step, the message and the session end here.
@@ -166,12 +197,7 @@ impl Dialogue {
             return;
         }
         self.outcome = outcome;
-        let place = self.place(StepId::SESSION, self.stage);
-        let took = now.saturating_duration_since(self.started);
-        desk.recorder.sample(place, Clock::Service, outcome, took);
-        if let Some(arrival) = &self.arrival {
-            desk.recorder.on_schedule(place, outcome, arrival.intended, self.started, now);
-        }
+        self.note_session(desk, now, outcome);
         self.close(plan, desk, Action::Close { reset: false });
     }
 

@@ -28,6 +28,7 @@ mod auth;
 mod extensions;
 mod lmtp;
 mod mail_data;
+mod open_load;
 mod pipelining;
 mod security;
 mod via;

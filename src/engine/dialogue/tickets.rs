@@ -5,6 +5,7 @@ use super::{Action, Dialogue};
 use crate::clock::Instant;
 use crate::engine::desk::Desk;
 use crate::engine::pool::{LATE, Start};
+use crate::measure::tally::Unstarted;
 use crate::plan::Plan;
 
 /// What a message goes back to if its MAIL is never written.
@@ -36,6 +37,13 @@ impl Dialogue {
         self.transactions_left = start.due.messages.end - start.due.messages.start;
         self.arrival = Some(start);
         self
+    }
+
+    /// The load's own limit on connections held it up: that it starts late is nobody's fault.
+    pub fn held_up(&mut self) {
+        if let Some(arrival) = &mut self.arrival {
+            arrival.at_once = false;
+        }
     }
 
     /// Hands a session that waits for a message the one that `start` stands for.
@@ -127,6 +135,10 @@ impl Dialogue {
             pool.give_back(start);
         }
         if let Some(start) = self.arrival.take() {
+            if !self.open {
+                pool.not_started(plan, recorder, &start, Unstarted::Left);
+                return;
+            }
             let sent = start.due.messages.end - self.transactions_left;
             let mut left = start;
             left.due.messages.start = sent;

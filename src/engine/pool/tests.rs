@@ -7,7 +7,7 @@ use crate::measure::layout::Layout;
 use crate::measure::tally::ArrivalTally;
 use crate::measure::testing;
 use crate::measure::validity::EndOfRun;
-use crate::scenario::load::{ArrivalSource, Drive, Load, Open, Pacing, RateStage, Warmup};
+use crate::scenario::load::{ArrivalSource, Bound, Drive, Load, Open, Pacing, RateStage, Warmup};
 use crate::scenario::script::Op;
 use crate::schedule::arrivals::{Pattern, RateSpan};
 
@@ -35,6 +35,13 @@ fn plan(unit: ArrivalUnit, overload: Overload, seconds: u64, warmup: u64, worker
         ..Load::closed(1, None, 1)
     }];
     Plan::new(scenario, known.targets[0].clone(), known.identity, workers)
+}
+
+/// The same plan with a bound of ten messages.
+fn bounded(plan: Plan) -> Plan {
+    let bound = Some(Bound::Messages(10));
+    let load = Load { bound, ..plan.scenario.loads[0].clone() };
+    plan.under(vec![load])
 }
 
 /// A pool under test, with the time in milliseconds from the start of the run.
@@ -163,6 +170,19 @@ fn drop_keeps_a_message_while_a_connection_is_opened_for_it() {
 }
 
 #[test]
+fn drop_keeps_a_message_for_a_connection_that_is_on_its_way_for_none() {
+    let mut rig = Rig::new(plan(ArrivalUnit::Messages, Overload::Drop, 1, 0, 1));
+    rig.advance(0);
+    assert_eq!(rig.made(), ["open"]);
+    // A session that came free sends the message that the connection was opened for.
+    assert_eq!(rig.take(50), Some(0));
+    rig.advance(100);
+    assert!(rig.made().is_empty(), "one is enough");
+    assert_eq!(rig.take(110), Some(1));
+    assert_eq!(rig.tallies()[0].dropped, 0);
+}
+
+#[test]
 fn shed_gives_up_what_waited_too_long() {
     let limit = Overload::ShedAfter(Duration::from_millis(300));
     let mut rig = Rig::new(plan(ArrivalUnit::Messages, limit, 1, 0, 1));
@@ -185,8 +205,42 @@ fn what_was_given_back_is_next() {
 }
 
 #[test]
-fn the_pool_is_exhausted_when_all_is_taken_and_nothing_comes() {
+fn what_was_given_back_is_looked_at_by_a_session_that_waits() {
     let mut rig = Rig::new(plan(ArrivalUnit::Messages, Overload::Queue, 1, 0, 1));
+    let seats = [Rc::new(Seat::default()), Rc::new(Seat::default())];
+    seats.iter().for_each(|seat| rig.pool.wait_for_message(seat));
+    rig.advance(0);
+    let Some(Work::Arrival(start)) = seats[0].take() else { panic!("nothing was given") };
+    // Its session is gone; the other one need not wait for a new connection, nor for the next arrival.
+    rig.pool.give_back(start);
+    assert_eq!(given(&seats[1]), Some("open".into()));
+    assert_eq!(rig.take(1), Some(0));
+    // It had to wait, so that it is late is not the fault of who gives it out.
+    assert_eq!(rig.tallies()[0].late, 0);
+}
+
+#[test]
+fn slots_that_have_nothing_to_do_leave_with_the_last_arrival() {
+    let mut rig = Rig::new(bounded(plan(ArrivalUnit::Messages, Overload::Queue, 1, 0, 1)));
+    let seats = [Rc::new(Seat::default()), Rc::new(Seat::default())];
+    let now = rig.at(0);
+    assert!(rig.pool.park(&rig.plan, &mut rig.recorder, now, &seats[0]).is_none());
+    rig.advance(900);
+    assert_eq!(given(&seats[0]), Some("open".into()));
+    assert_eq!(rig.made(), ["open", "open"]);
+    // It comes to no connection and waits for another; the session beside it sends everything.
+    rig.pool.opened();
+    rig.pool.parked.push(Rc::clone(&seats[0]));
+    (0..10).for_each(|index| assert_eq!(rig.take(900), Some(index)));
+    let now = rig.at(901);
+    let left = rig.pool.park(&rig.plan, &mut rig.recorder, now, &seats[1]);
+    assert_eq!(left.as_ref().map(shown), Some("leave".into()));
+    assert_eq!(given(&seats[0]), Some("leave".into()));
+}
+
+#[test]
+fn a_pool_with_a_bound_is_exhausted_when_all_is_taken() {
+    let mut rig = Rig::new(bounded(plan(ArrivalUnit::Messages, Overload::Queue, 1, 0, 1)));
     rig.advance(2000);
     assert!(!rig.pool.is_exhausted());
     (0..10).for_each(|index| assert_eq!(rig.take(2000), Some(index)));
@@ -195,6 +249,18 @@ fn the_pool_is_exhausted_when_all_is_taken_and_nothing_comes() {
     rig.pool.wait_for_message(&seat);
     assert_eq!(given(&seat), Some("leave".into()));
     assert_eq!(rig.pool.next_due(), None);
+}
+
+#[test]
+fn a_pool_that_the_clock_ends_waits_for_it() {
+    let mut rig = Rig::new(plan(ArrivalUnit::Messages, Overload::Queue, 1, 0, 1));
+    rig.advance(2000);
+    (0..10).for_each(|index| assert_eq!(rig.take(2000), Some(index)));
+    let seat = Rc::new(Seat::default());
+    rig.pool.wait_for_message(&seat);
+    assert_eq!((rig.pool.is_exhausted(), given(&seat)), (false, None));
+    rig.pool.close(&rig.plan, &mut rig.recorder);
+    assert_eq!(given(&seat), Some("leave".into()));
 }
 
 #[test]
@@ -252,9 +318,14 @@ fn workers_share_every_arrival_once() {
 #[test]
 fn a_late_dispatcher_is_our_own_fault_and_a_busy_pool_is_not() {
     let mut rig = Rig::new(plan(ArrivalUnit::Messages, Overload::Queue, 1, 0, 1));
-    // On time, and nobody free: the target's fault.
-    (0..4).for_each(|index| rig.advance(index * 100));
-    // Looked at 50 ms late: ours.
+    (0..2).for_each(|index| rig.advance(index * 100));
+    // Nobody is free: they wait for the target, also those that were looked at 50 ms late.
+    rig.advance(350);
+    (0..4).for_each(|index| assert_eq!(rig.take(350), Some(index)));
+    let seat = Rc::new(Seat::default());
+    rig.pool.wait_for_message(&seat);
+    // Somebody is: that it was looked at late is our own doing.
     rig.advance(450);
+    assert_eq!(given(&seat), Some("arrival 4".into()));
     assert_eq!(rig.tallies()[0].late, 1);
 }

@@ -5,7 +5,7 @@ use crate::measure::collector::Collector;
 use crate::measure::intervals::IntervalCounts;
 use crate::measure::outcome::Fate;
 use crate::measure::summary::{MailUnit, OutcomeRow};
-use crate::measure::tally::{FateCounts, MessageTally};
+use crate::measure::tally::{ArrivalTally, FateCounts, MessageTally};
 use crate::measure::validity::{EndOfRun, RunState};
 use crate::stats::share::Share;
 
@@ -139,11 +139,17 @@ pub(super) fn books(collector: &Collector, judged: &[u8], end: &EndOfRun) -> Acc
             plans.push((name(stage), arrivals.messages, attempted + arrivals.messages_not_started));
         }
     }
+    let arrivals = layout.stage_indices().map(|stage| {
+        let ArrivalTally { due, started, dropped, shed, left, .. } =
+            collector.stage_tally(&[stage]).arrivals;
+        (name(stage), due, started + dropped + shed + left)
+    });
     accounting::check(&Books {
         tallies: tallies.collect(),
         intervals: intervals.collect(),
         messages,
         plans,
+        arrivals: arrivals.collect(),
         recipients,
         ended: end.state != RunState::Running,
     })

@@ -33,9 +33,12 @@ pub(super) fn intervals(collector: &Collector, plan: &Plan, end: &EndOfRun) -> V
             // A slice that a stage has only in part is divided by that part; behind its end there is no rate.
             let within = ends.min(planned.end.unwrap_or(ends));
             let covered = within.saturating_sub(begins.max(planned.start));
+            let inside = begins < window_end && ends > planned.start;
             let counts = match collector.rows.at(row, stage) {
-                Some(counts) => counts,
-                None if begins < window_end && ends > planned.start => &idle,
+                // A session that only closes, long after its stage, is seen in the gauge of the others.
+                Some(counts) if inside || counts.happened() => counts,
+                Some(_) => continue,
+                None if inside => &idle,
                 None => continue,
             };
             let open_sessions = u64::try_from(open).unwrap_or(0);

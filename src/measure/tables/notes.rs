@@ -6,7 +6,9 @@ use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::FailureTally;
 use crate::measure::thresholds::ThresholdRow;
-use crate::measure::validity::{CEILING, EndOfRun, RunState, is_behind, plan_not_kept};
+use crate::measure::validity::{
+    CEILING, EndOfRun, RunState, is_behind, plan_not_kept, starts_late,
+};
 use crate::plan::{Plan, Target};
 use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
@@ -56,6 +58,9 @@ pub(super) fn notes(
     let arrivals = collector.stage_tally(judged).arrivals;
     if is_behind(&arrivals) && plan_not_kept(plan, end, &arrivals).is_empty() {
         notes.push(Note::TargetBehind { due: arrivals.due, started: arrivals.started });
+    }
+    if starts_late(&arrivals) {
+        notes.push(Note::LateStarts);
     }
     notes.extend(known_limits::found(collector).into_iter().map(Note::KnownLimit));
     if collector.stage_messages(judged).attempted == 0 {

@@ -26,6 +26,12 @@ impl Smtpbench {
         self
     }
 
+    /// Looks at its resident memory after each of these times.
+    pub(crate) fn resident_at(mut self, times: &[Duration]) -> Self {
+        self.probes.extend(times);
+        self
+    }
+
     /// Sends a signal after so long; several are given in order of time.
     pub(crate) fn signal(mut self, after: Duration, signal: Signal) -> Self {
         self.signals.push((after, signal));

@@ -25,6 +25,8 @@ pub(crate) struct Smtpbench {
     pub(super) limit: Duration,
     /// What it is sent, and when, in order of time.
     pub(super) signals: Vec<(Duration, Signal)>,
+    /// When its resident memory is looked at, in order of time.
+    pub(super) probes: Vec<Duration>,
 }
 
 impl Smtpbench {
@@ -36,6 +38,7 @@ impl Smtpbench {
             folder: None,
             limit: LIMIT,
             signals: Vec::new(),
+            probes: Vec::new(),
         }
     }
 
@@ -82,12 +85,16 @@ impl Smtpbench {
         let stdout = drain(child.stdout.take().unwrap());
         let stderr = drain(child.stderr.take().unwrap());
         let mut signals = self.signals.iter().peekable();
+        let (mut probes, mut resident_kib) = (self.probes.iter().peekable(), Vec::new());
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break Some(status);
             }
             while let Some((_, what)) = signals.next_if(|(after, _)| start.elapsed() > *after) {
                 send(&child, *what);
+            }
+            while probes.next_if(|after| start.elapsed() > **after).is_some() {
+                resident_kib.extend(resident(&child));
             }
             if start.elapsed() > self.limit {
                 child.kill().unwrap();
@@ -102,6 +109,7 @@ impl Smtpbench {
             stdout: stdout.join().unwrap(),
             stderr: stderr.join().unwrap(),
             elapsed: start.elapsed(),
+            resident_kib,
         };
         assert!(status.is_some(), "still running after {:?}\n{finished}", self.limit);
         finished
@@ -117,6 +125,8 @@ pub(crate) struct Finished {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) elapsed: Duration,
+    /// Its resident memory, each time that it was looked at while it ran.
+    pub(crate) resident_kib: Vec<u64>,
 }
 
 impl Finished {
@@ -132,8 +142,11 @@ impl Finished {
 
 impl std::fmt::Display for Finished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { line, code, stdout, stderr, elapsed } = self;
+        let Self { line, code, stdout, stderr, elapsed, resident_kib } = self;
         write!(f, "$ {line}\n(exit code {code:?} after {elapsed:.1?})\n")?;
+        if !resident_kib.is_empty() {
+            writeln!(f, "(resident, in KiB: {resident_kib:?})")?;
+        }
         write!(f, "--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
     }
 }
@@ -150,4 +163,11 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 fn send(child: &Child, signal: Signal) {
     let pid = Pid::from_child(child);
     kill_process(pid, signal).unwrap();
+}
+
+/// Its resident memory in KiB, as the system says.
+fn resident(child: &Child) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
