@@ -273,7 +273,10 @@ impl Work<'_> {
                 () = alarm.wait(&bench, due) => {
                     let now = clock::now();
                     self.end_warmup(now);
-                    bench.desk.borrow_mut().advance(plan, now);
+                    let mut desk = bench.desk.borrow_mut();
+                    // What is due now may belong to the next interval.
+                    desk.end_interval(plan, now);
+                    desk.advance(plan, now);
                     continue;
                 }
                 _ = tick.tick() => {}

@@ -86,7 +86,7 @@ const SLOW: &str = "thresholds = [\"eod.p50 < 1us\", { if = \"eod.p50 > 100ms\",
 #[test]
 fn a_threshold_may_end_the_run() {
     let folder = TempDir::new().unwrap();
-    let rule = "if eod.p50 > 100ms for 2s";
+    let rule = "never eod.p50 > 100ms for 2s";
     let finished = run(folder.path(), SLOW, &[], &[90]).stderr_has(&format!("threshold `{rule}`"));
     assert!(finished.elapsed < Duration::from_secs(30), "it ran on\n{finished}");
     let run = manifest(folder.path());
