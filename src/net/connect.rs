@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(target_os = "linux")]
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
@@ -42,6 +43,7 @@ pub async fn connect(address: &Address, source: Option<IpAddr>) -> io::Result<St
                         if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
                     // The port is then chosen on connecting, so that one is used again for another address of the
                     // target. A kernel without it (Linux before 4.2) chooses one for all of them.
+                    #[cfg(target_os = "linux")]
                     let _ = setsockopt(&socket, sockopt::IpBindAddressNoPort, &true);
                     socket.bind(SocketAddr::new(source, 0))?;
                     socket.connect(*address).await?

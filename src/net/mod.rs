@@ -1,5 +1,6 @@
 //! Sockets and timers: where tokio comes in.
 
+mod alarm;
 pub mod connect;
 pub mod dns;
 pub mod limits;

@@ -1,22 +1,15 @@
 //! Timers of one worker, finer than tokio's, which count whole milliseconds.
 //!
-//! One timerfd wakes whichever tasks are due. Nothing here is shared between threads.
+//! One alarm wakes whichever tasks are due. Nothing here is shared between threads.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
-use tokio::io::unix::AsyncFd;
-
-use super::watch;
+use super::alarm::Alarm;
 use crate::clock;
 
 /// Which timer: its deadline and, among several at the same time, its number.
@@ -39,10 +32,10 @@ impl TimerKey {
 pub struct Timers {
     wakers: RefCell<BTreeMap<TimerKey, Waker>>,
     next_number: Cell<u64>,
-    /// What the timerfd is set to.
+    /// What the alarm is set to.
     armed: Cell<Option<Instant>>,
     passed: Cell<Instant>,
-    alarm: AsyncFd<OwnedFd>,
+    alarm: Alarm,
 }
 
 impl Timers {
@@ -51,14 +44,12 @@ impl Timers {
     /// # Errors
     /// When no descriptor is left.
     pub fn new() -> io::Result<Self> {
-        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        let alarm = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         Ok(Self {
             wakers: RefCell::default(),
             next_number: Cell::new(0),
             armed: Cell::new(None),
             passed: Cell::new(clock::now()),
-            alarm: watch(alarm)?,
+            alarm: Alarm::new()?,
         })
     }
 
@@ -110,15 +101,10 @@ impl Timers {
     /// Fires timers, for ever.
     ///
     /// # Errors
-    /// When the timerfd fails, which leaves the worker without timers.
+    /// When the alarm fails, which leaves the worker without timers.
     pub async fn run(&self) -> io::Result<()> {
         loop {
-            let mut guard = self.alarm.readable().await?;
-            match rustix::io::read(self.alarm.get_ref(), &mut [0_u8; 8]) {
-                Ok(_) | Err(rustix::io::Errno::AGAIN) => guard.clear_ready(),
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
+            self.alarm.ring().await?;
             self.armed.set(None);
             self.fire(clock::now());
         }
@@ -137,17 +123,7 @@ impl Timers {
     }
 
     fn arm(&self, deadline: Instant, now: Instant) {
-        // A value of zero would disarm it.
-        let wait = deadline.saturating_duration_since(now).max(Duration::from_nanos(1));
-        let value = Itimerspec {
-            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: Timespec {
-                tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
-                tv_nsec: wait.subsec_nanos().into(),
-            },
-        };
-        timerfd_settime(self.alarm.get_ref(), TimerfdTimerFlags::empty(), &value)
-            .expect("a timerfd takes every positive value");
+        self.alarm.set(deadline, now);
         self.armed.set(Some(deadline));
     }
 }
@@ -155,6 +131,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use std::rc::Rc;
+    use std::time::Duration;
 
     use super::*;
 
