@@ -13,6 +13,7 @@ use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::summary::{
     FailureRow, Figures, LatencyRow, ReplyRow, StageRow, StepRow, Summary, TotalRow,
 };
+use crate::measure::tally::ArrivalTally;
 use crate::measure::thresholds::{self, Evidence, covered};
 use crate::measure::validity::{self, EndOfRun};
 use crate::plan::Plan;
@@ -81,11 +82,27 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
         addresses: addresses::rows(collector),
         notes: notes(collector, plan, end, &judged, &thresholds),
         arrivals: plan.is_open().then_some(tally.arrivals),
-        validity: validity::judge(plan, end, &accounting, &tally.arrivals, in_judged),
+        validity: validity::judge(
+            plan,
+            end,
+            &accounting,
+            &load_arrivals(collector, plan),
+            in_judged,
+        ),
         thresholds,
         stopped: collector.stopped().cloned(),
         accounting,
     }
+}
+
+/// What the schedule of each load brought in its judged stages; nothing of a closed one.
+fn load_arrivals(collector: &Collector, plan: &Plan) -> Vec<ArrivalTally> {
+    let judged = plan.judged_stages();
+    let of_load = |stages: &std::ops::Range<usize>| {
+        let own = judged.iter().copied().filter(|stage| stages.contains(&usize::from(*stage)));
+        collector.stage_tally(&own.collect::<Vec<_>>()).arrivals
+    };
+    plan.loads.iter().map(|load| of_load(&load.stages)).collect()
 }
 
 /// A row for each stage of an open load.

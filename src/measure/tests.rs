@@ -15,6 +15,7 @@ use super::tally::{RecipientFates, ReplyKind};
 use super::testing::{STEADY, place, plan, recorders};
 use super::validity::{BoundEnd, EndOfRun, RunState, Verdict};
 use crate::clock::{self, Duration, Instant};
+use crate::plan::LoadPlan;
 use crate::scenario::step::StepId;
 use crate::smtp::reply::{EnhancedCode, ReplyCode};
 
@@ -238,6 +239,31 @@ fn verdicts_tell_whose_fault_it_was() {
     let busy = summary_of(fill, |end| end.worker_cpu = vec![0.5, 0.97]);
     check_verdict(&busy, Verdict::Valid, "");
     assert!(busy.notes.contains(&Note::WorkerAtCeiling { worker: 1, share: 0.97 }));
+}
+
+#[test]
+fn a_load_that_is_always_late_does_not_hide_behind_a_fast_one() {
+    let mut plan = plan(&["submit"], Vec::new());
+    // The two stages become those of two loads, and both count.
+    plan.stages[0].judged = true;
+    plan.loads = vec![
+        LoadPlan { stages: 0..1, slots: 0..1, messages: None, timetable: None },
+        LoadPlan { stages: 1..2, slots: 1..2, messages: None, timetable: None },
+    ];
+    let judged = |late: u64| {
+        let layout = Arc::new(Layout::new(&plan));
+        let mut recorder = recorders(&layout, clock::now(), 1).remove(0);
+        for (stage, starts) in [(0, 10_000), (STEADY, 40)] {
+            (0..starts).for_each(|_| recorder.arrival_due(stage, 0));
+            (0..starts).for_each(|_| recorder.arrival_started(stage));
+        }
+        (0..late).for_each(|_| recorder.arrival_late(STEADY));
+        let mut collector = Collector::new(layout, SECOND, 1);
+        collector.add(recorder.finish(clock::now()));
+        collector.summary(&plan, &finished())
+    };
+    check_verdict(&judged(20), Verdict::GeneratorLimited, "20 of 40 starts (50.0 %)");
+    check_verdict(&judged(9), Verdict::Valid, "");
 }
 
 #[test]

@@ -186,12 +186,12 @@ pub(super) fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally
     reasons
 }
 
-/// Judges a run; `arrivals` and `failures` are those of the judged stages.
+/// Judges a run; `arrivals` (of each load) and `failures` are those of the judged stages.
 pub(super) fn judge(
     plan: &Plan,
     end: &EndOfRun,
     accounting: &Accounting,
-    arrivals: &ArrivalTally,
+    arrivals: &[ArrivalTally],
     failures: impl Fn(Failure) -> u64,
 ) -> Validity {
     let mut validity = Validity {
@@ -233,7 +233,8 @@ pub(super) fn judge(
             blame(Verdict::GeneratorLimited, format!("{count} {times} failed: {what}"));
         }
     }
-    for reason in plan_not_kept(plan, end, arrivals) {
+    // Load by load: a slow one may not hide behind a fast one.
+    for reason in arrivals.iter().flat_map(|of_load| plan_not_kept(plan, end, of_load)) {
         blame(Verdict::GeneratorLimited, reason);
     }
     let failed = accounting.messages.fates.of(Fate::GeneratorFailed);

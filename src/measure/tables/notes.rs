@@ -1,5 +1,6 @@
 //! What there is to remark on a run.
 
+use super::load_arrivals;
 use crate::measure::collector::Collector;
 use crate::measure::known_limits;
 use crate::measure::note::Note;
@@ -55,11 +56,13 @@ pub(super) fn notes(
     if let Some(logins) = failed_logins(collector) {
         notes.push(Note::EveryLoginFailed { logins });
     }
-    let arrivals = collector.stage_tally(judged).arrivals;
-    if is_behind(&arrivals) && plan_not_kept(plan, end, &arrivals).is_empty() {
-        notes.push(Note::TargetBehind { due: arrivals.due, started: arrivals.started });
+    let loads = load_arrivals(collector, plan);
+    for load in loads.iter().filter(|load| is_behind(load)) {
+        if plan_not_kept(plan, end, load).is_empty() {
+            notes.push(Note::TargetBehind { due: load.due, started: load.started });
+        }
     }
-    if starts_late(&arrivals) {
+    if loads.iter().any(starts_late) {
         notes.push(Note::LateStarts);
     }
     notes.extend(known_limits::found(collector).into_iter().map(Note::KnownLimit));
