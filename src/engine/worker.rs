@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll, Waker};
 
-use tokio::task::{JoinSet, LocalSet};
+use tokio::runtime::LocalOptions;
+use tokio::task::JoinSet;
 
 use crate::clock::{self, Duration, Instant};
 use crate::engine::desk::{Desk, NumberSource};
@@ -103,8 +104,10 @@ pub struct WorkerReport {
 /// # Errors
 /// When its event loop cannot be made.
 pub fn run(assignment: Assignment) -> std::io::Result<WorkerReport> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, work(assignment))
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(work(assignment))
 }
 
 /// Processor time of this thread over time, since its load began.

@@ -1,6 +1,6 @@
 //! From a message number to its envelope and mail data.
 
-use std::io::{IoSlice, Write as _};
+use std::io::IoSlice;
 use std::ops::Range;
 
 use rand::distr::Distribution;
@@ -253,15 +253,28 @@ impl Addresses {
 
 /// Appends a number in digits.
 pub fn put_number(number: u64, out: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{number}");
+    // Formatting takes a tenth of a message's time on our side.
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn put_text(pieces: &[&str], out: &mut Vec<u8>) {
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
+    }
 }
 
 /// The field that names the tool and the run, in every message.
 fn put_mark(identity: &RunIdentity, seq: u64, out: &mut Vec<u8>) {
-    let version = env!("CARGO_PKG_VERSION");
-    let _ =
-        write!(out, "X-Smtpbench: smtpbench/{version}; run={}; message={seq}\r\n", identity.run_id);
+    put_text(
+        &[
+            concat!("X-Smtpbench: smtpbench/", env!("CARGO_PKG_VERSION"), "; run="),
+            &identity.run_id,
+            "; message=",
+        ],
+        out,
+    );
+    put_number(seq, out);
+    out.extend_from_slice(b"\r\n");
 }
 
 impl SizeRule {
@@ -319,20 +332,23 @@ impl Fields<'_> {
             self.put_to(out);
         }
         if self.is_ours("Subject") {
-            let _ = write!(out, "Subject: smtpbench {} {seq}\r\n", self.kind.name);
+            put_text(&["Subject: smtpbench ", &self.kind.name, " "], out);
+            put_number(seq, out);
+            out.extend_from_slice(b"\r\n");
         }
         if self.is_ours("Date") {
-            let _ = write!(out, "Date: {}\r\n", self.date);
+            put_text(&["Date: ", self.date, "\r\n"], out);
         }
         if self.is_ours("Message-ID") {
-            let run = &self.identity.run_id;
-            let _ = write!(out, "Message-ID: <{run}.{seq}@{OWN_DOMAIN}>\r\n");
+            put_text(&["Message-ID: <", &self.identity.run_id, "."], out);
+            put_number(seq, out);
+            put_text(&["@", OWN_DOMAIN, ">\r\n"], out);
         }
         for (name, value) in self.headers {
             if stuffed && name.starts_with('.') {
                 out.push(b'.');
             }
-            let _ = write!(out, "{name}: ");
+            put_text(&[name, ": "], out);
             value.render(out, |value, out| self.put_value(value, &put_column, out));
             out.extend_from_slice(b"\r\n");
         }

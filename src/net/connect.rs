@@ -117,7 +117,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
@@ -224,9 +227,11 @@ impl Stream {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Clear(socket) => Pin::new(socket).poll_write_vectored(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        // A command is one slice, and `send` is cheaper than `writev`.
+        match (self, bytes) {
+            (Self::Clear(socket), [bytes]) => Pin::new(socket).poll_write(cx, bytes),
+            (Self::Clear(socket), bytes) => Pin::new(socket).poll_write_vectored(cx, bytes),
+            (Self::Tls(stream), bytes) => Pin::new(stream).poll_write_vectored(cx, bytes),
         }
     }
 
