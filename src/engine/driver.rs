@@ -21,6 +21,7 @@ use crate::engine::transcript::Transcript;
 use crate::engine::upload::UploadPart;
 use crate::measure::outcome::Failure;
 use crate::net::connect::{self, Stream};
+use crate::net::ring::Ring;
 use crate::net::timers::Timers;
 use crate::net::tls::{self, TlsClient};
 use crate::plan::{Address, Destination, Plan, Target};
@@ -41,6 +42,8 @@ pub struct Bench {
     pub timers: Timers,
     /// For targets with TLS.
     pub tls: Option<TlsClient>,
+    /// For TCP, where the system has one.
+    pub ring: Option<Ring>,
     /// Wakes pauses and waits of a load when it drains.
     pub draining: Vec<tokio::sync::Notify>,
 }
@@ -91,7 +94,9 @@ impl SessionRun<'_> {
     /// Runs it to its end, as connection number `turn` to `target`: to the first of its addresses that takes a
     /// connection. What became of it is in the dialogue and in the recorder.
     pub async fn run(&mut self, target: &Target, turn: usize) {
-        let Some((destination, mut stream)) = self.connect(target, turn).await else { return };
+        // What is rare is boxed: a session's memory is that of its largest wait.
+        let connected = Box::pin(self.connect(target, turn)).await;
+        let Some((destination, mut stream)) = connected else { return };
         loop {
             let action = self.with_dialogue(|dialogue, plan, desk, now| {
                 desk.out.clear();
@@ -105,10 +110,10 @@ impl SessionRun<'_> {
             match action {
                 Action::Read => self.read(&mut stream).await,
                 Action::Write(part) => self.write(&mut stream, part).await,
-                Action::Sleep(length) => self.sleep(&mut stream, length).await,
+                Action::Sleep(length) => Box::pin(self.sleep(&mut stream, length)).await,
                 Action::Await => self.wait_for_message(&mut stream).await,
-                Action::Hold => self.hold(&mut stream).await,
-                Action::Handshake => match self.secure(stream, destination).await {
+                Action::Hold => Box::pin(self.hold(&mut stream)).await,
+                Action::Handshake => match Box::pin(self.secure(stream, destination)).await {
                     Some(secured) => stream = secured,
                     None => return,
                 },
@@ -166,7 +171,8 @@ impl SessionRun<'_> {
             let address = &destination.address;
             let source = self.bench.plan.source(address, turn);
             self.with_dialogue(|dialogue, _, _, now| dialogue.connecting(index, now));
-            last = match tokio::time::timeout(limit, connect::connect(address, source)).await {
+            let connecting = connect::connect(address, source, self.bench.ring.as_ref());
+            last = match tokio::time::timeout(limit, connecting).await {
                 Ok(Ok(stream)) => {
                     self.note(|| format!("connected to {destination}"));
                     self.note_ends(&stream, address);

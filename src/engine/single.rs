@@ -88,6 +88,7 @@ async fn session(
         timers: Timers::new()?,
         tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
+        ring: None,
         draining: vec![tokio::sync::Notify::new()],
     };
     let dialogue = RefCell::new(Dialogue::new(plan, 0, 0, rows_of(plan, 0, 0), started));

@@ -44,7 +44,7 @@ impl Slot {
                 return;
             }
             sessions.run(None).await;
-            sessions.wait().await;
+            Box::pin(sessions.wait()).await;
         }
     }
 
@@ -60,7 +60,7 @@ impl Slot {
                     sessions.run(None).await;
                     // Arrivals are tried at their time whatever became of the last one; a pool that cannot connect
                     // is not in a hurry.
-                    sessions.wait().await;
+                    Box::pin(sessions.wait()).await;
                 }
                 Work::Arrival(start) => sessions.run(Some(start)).await,
             }
@@ -115,7 +115,7 @@ impl<'a> Sessions<'a> {
             dialogue = dialogue.opening();
         }
         *slot.dialogue.borrow_mut() = dialogue;
-        if !self.may_connect().await {
+        if !Box::pin(self.may_connect()).await {
             return;
         }
         let target = &plan.targets[0];

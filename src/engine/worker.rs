@@ -18,6 +18,7 @@ use crate::engine::pool;
 use crate::engine::slots::Slot;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::{Recorder, Snapshot};
+use crate::net::ring::Ring;
 use crate::net::timers::{TimerKey, Timers};
 use crate::net::tls::TlsClient;
 use crate::plan::Plan;
@@ -142,8 +143,12 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         timers: Timers::new()?,
         tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
+        ring: if std::env::var_os("SMTPBENCH_EPOLL").is_some() { None } else { Ring::new().ok() },
         draining: plan.loads.iter().map(|_| tokio::sync::Notify::new()).collect(),
     });
+    if let Some(ring) = bench.ring.clone() {
+        tokio::task::spawn_local(ring.run());
+    }
     let timers = Rc::clone(&bench);
     tokio::task::spawn_local(async move { timers.timers.run().await });
     let mut work = Work {
@@ -187,6 +192,14 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     })
 }
 
+/// Waits until `begin`, or until `load` drains.
+async fn wait_for(bench: &Bench, load: u8, begin: Instant) {
+    tokio::select! {
+        () = bench.timers.sleep_until(begin) => {}
+        () = bench.draining[usize::from(load)].notified() => {}
+    }
+}
+
 /// How the load of a worker ended.
 struct Watched {
     cpu: f64,
@@ -209,10 +222,7 @@ impl Work<'_> {
                 let bench = Rc::clone(&self.bench);
                 self.tasks.spawn_local(async move {
                     if begin > clock::now() {
-                        tokio::select! {
-                            () = bench.timers.sleep_until(begin) => {}
-                            () = bench.draining[usize::from(load)].notified() => {}
-                        }
+                        Box::pin(wait_for(&bench, load, begin)).await;
                     }
                     slot.keep_open(bench).await;
                 });

@@ -7,11 +7,13 @@ use std::task::{Context, Poll};
 
 #[cfg(target_os = "linux")]
 use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use crate::measure::outcome::Failure;
+use crate::net::ring::{Ring, RingStream};
 use crate::net::tls::{self, Secured, TlsClient};
 use crate::plan::Address;
 
@@ -20,6 +22,7 @@ use crate::plan::Address;
 pub enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Ring(RingStream),
 }
 
 /// An open connection.
@@ -29,34 +32,44 @@ pub enum Stream {
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// Connects to `address`, from `source` where there is one (TCP only). Has no time limit of its own.
+/// Connects to `address`, from `source` where there is one (TCP only); through `ring`, where there is one and it goes through
+/// that. Has no time limit of its own.
 ///
 /// # Errors
 /// As the operating system gives them; [`classify`] sorts them.
-pub async fn connect(address: &Address, source: Option<IpAddr>) -> io::Result<Stream> {
-    match address {
-        Address::Tcp(address) => {
-            let stream = match source {
-                None => TcpStream::connect(address).await?,
-                Some(source) => {
-                    let socket =
-                        if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-                    // The port is then chosen on connecting, so that one is used again for another address of the
-                    // target. A kernel without it (Linux before 4.2) chooses one for all of them.
-                    #[cfg(target_os = "linux")]
-                    let _ = setsockopt(&socket, sockopt::IpBindAddressNoPort, &true);
-                    socket.bind(SocketAddr::new(source, 0))?;
-                    socket.connect(*address).await?
-                }
-            };
-            // Small writes must not wait for the peer's delayed acknowledgement: 40 ms of our own making.
-            stream.set_nodelay(true)?;
-            Ok(Stream::Clear(Socket::Tcp(stream)))
+pub async fn connect(
+    address: &Address,
+    source: Option<IpAddr>,
+    ring: Option<&Ring>,
+) -> io::Result<Stream> {
+    let socket = match (address, ring) {
+        (Address::Tcp(address), Some(ring)) => Socket::Ring(ring.connect(*address, source).await?),
+        (Address::Tcp(address), None) => {
+            let socket = socket(*address, source)?;
+            socket.set_nonblocking(true)?;
+            Socket::Tcp(TcpSocket::from_std_stream(socket.into()).connect(*address).await?)
         }
-        Address::Unix(path) => {
-            UnixStream::connect(path).await.map(|stream| Stream::Clear(Socket::Unix(stream)))
-        }
+        (Address::Unix(path), _) => Socket::Unix(UnixStream::connect(path).await?),
+    };
+    Ok(Stream::Clear(socket))
+}
+
+/// A TCP socket that is to be connected to `peer`, from `source` where there is one.
+///
+/// # Errors
+/// As the operating system gives them.
+pub(super) fn socket(peer: SocketAddr, source: Option<IpAddr>) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(peer), Type::STREAM, None)?;
+    // Small writes must not wait for the peer's delayed acknowledgement: 40 ms of our own making.
+    socket.set_tcp_nodelay(true)?;
+    if let Some(source) = source {
+        // The port is then chosen on connecting, so that one is used again for another address of the target. A kernel
+        // without it (Linux before 4.2) chooses one for all of them.
+        #[cfg(target_os = "linux")]
+        let _ = setsockopt(&socket, sockopt::IpBindAddressNoPort, &true);
+        socket.bind(&SocketAddr::new(source, 0).into())?;
     }
+    Ok(socket)
 }
 
 /// Whether connections can come from `source`: it is an address of this machine.
@@ -107,6 +120,11 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Ring(stream) => {
+                let read = std::task::ready!(stream.poll_read(cx, buffer.initialize_unfilled()))?;
+                buffer.advance(read);
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }
@@ -120,6 +138,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Ring(stream) => stream.poll_write(cx, &[IoSlice::new(bytes)]),
         }
     }
 
@@ -131,6 +150,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Self::Ring(stream) => stream.poll_write(cx, bytes),
         }
     }
 
@@ -146,6 +166,8 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            // What is queued goes out first, with the close.
+            Self::Ring(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -178,10 +200,13 @@ impl Stream {
 
     /// Makes the close a reset (TCP only; a UNIX socket knows none).
     pub fn reset_on_close(&self) {
-        if let Socket::Tcp(stream) = self.socket() {
-            // A socket that refuses the option is closed in the ordinary way, which the peer sees as a drop.
-            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
-        }
+        // A socket that refuses the option is closed in the ordinary way, which the peer sees as a drop.
+        let linger = Some(std::time::Duration::ZERO);
+        let _ = match self.socket() {
+            Socket::Tcp(stream) => socket2::SockRef::from(stream).set_linger(linger),
+            Socket::Ring(stream) => stream.with_socket(|socket| socket.set_linger(linger)),
+            Socket::Unix(_) => Ok(()),
+        };
     }
 
     /// Says goodbye in TLS (RFC 8446 section 6.1), as far as that goes without waiting.
@@ -197,6 +222,9 @@ impl Stream {
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Clear(Socket::Tcp(stream)) => stream.local_addr().ok(),
+            Self::Clear(Socket::Ring(stream)) => {
+                stream.with_socket(|socket| socket.local_addr().ok()?.as_socket())
+            }
             Self::Clear(Socket::Unix(_)) | Self::Tls(_) => None,
         }
     }
@@ -259,7 +287,7 @@ mod tests {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let source: IpAddr = source.parse().unwrap();
-            let stream = runtime.block_on(connect(&address, Some(source))).unwrap();
+            let stream = runtime.block_on(connect(&address, Some(source), None)).unwrap();
             let Stream::Clear(Socket::Tcp(stream)) = &stream else { panic!("TCP") };
             assert_eq!(stream.local_addr().unwrap().ip(), source);
             let option = nix::sys::socket::getsockopt(stream, sockopt::IpBindAddressNoPort);

@@ -6,6 +6,11 @@ pub mod dns;
 pub mod limits;
 pub mod listen;
 pub mod resolve;
+#[cfg(all(feature = "io-uring", target_os = "linux"))]
+pub mod ring;
+#[cfg(not(all(feature = "io-uring", target_os = "linux")))]
+#[path = "no_ring.rs"]
+pub mod ring;
 pub mod timers;
 pub mod tls;
 

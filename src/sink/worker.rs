@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,10 +18,10 @@ use socket2::{Domain, Socket};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::task::{spawn_local, yield_now};
 
 use super::connection::{Connection, Worker};
 use super::session::Service;
@@ -55,9 +56,8 @@ struct Listener {
 /// What a worker thread begins with.
 struct Duty {
     service: Arc<Service>,
-    timers: Timers,
     /// Where it accepts; the first worker alone does.
-    listeners: Vec<Listener>,
+    listeners: Vec<Socket>,
     others: Vec<mpsc::Sender<Numbered>>,
     handed: mpsc::Receiver<Numbered>,
     stop: oneshot::Receiver<()>,
@@ -73,21 +73,40 @@ pub(super) fn start(
     let mut first = Some((listeners, others.into_iter().skip(1).collect::<Vec<_>>()));
     let mut workers = Vec::new();
     for (service, handed) in services.iter().zip(handed) {
-        // Everything that can fail is made here, where it is an error of the start.
-        let runtime = Builder::new_current_thread().enable_io().build()?;
-        let inside = runtime.enter();
         let (listeners, others) = first.take().unwrap_or_default();
-        let listeners = listeners.into_iter().map(Listener::new).collect::<io::Result<Vec<_>>>()?;
         let (stop_sender, stop) = oneshot::channel();
-        let (service, timers) = (Arc::clone(service), Timers::new()?);
-        drop(inside);
-        let duty = Duty { service, timers, listeners, others, handed, stop };
+        let duty = Duty { service: Arc::clone(service), listeners, others, handed, stop };
+        // What cannot be made in the thread is an error of the start.
+        let (begun_sender, begun) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name(format!("sink-{}", workers.len()))
-            .spawn(move || LocalSet::new().block_on(&runtime, work(duty)))?;
+            .spawn(move || serve(duty, &begun_sender))?;
+        begun.recv().map_err(io::Error::other)??;
         workers.push((stop_sender, thread));
     }
     Ok(workers)
+}
+
+/// Runs a worker in its own event loop; says first whether that could be made.
+fn serve(duty: Duty, begun: &SyncSender<io::Result<()>>) {
+    let Duty { service, listeners, others, handed, stop } = duty;
+    let made = Builder::new_current_thread().enable_io().build_local(LocalOptions::default());
+    let made = made.and_then(|runtime| {
+        let inside = runtime.enter();
+        let timers = Timers::new()?;
+        let listeners = listeners.into_iter().map(Listener::new).collect::<io::Result<Vec<_>>>()?;
+        drop(inside);
+        Ok((runtime, timers, listeners))
+    });
+    let (said, made) = match made {
+        Ok(made) => (Ok(()), Some(made)),
+        Err(error) => (Err(error), None),
+    };
+    // Whoever starts the sink waits for it.
+    let _ = begun.send(said);
+    if let Some((runtime, timers, listeners)) = made {
+        runtime.block_on(work(Rc::new(Worker::new(service, timers)), listeners, others, handed, stop));
+    }
 }
 
 impl Listener {
@@ -103,10 +122,14 @@ impl Listener {
     }
 }
 
-/// Runs a worker until it is stopped; what it spawned ends with its `LocalSet`.
-async fn work(duty: Duty) {
-    let Duty { service, timers, listeners, others, mut handed, stop } = duty;
-    let worker = Rc::new(Worker::new(service, timers));
+/// Runs a worker until it is stopped; what it spawned ends with its runtime.
+async fn work(
+    worker: Rc<Worker>,
+    listeners: Vec<Listener>,
+    others: Vec<mpsc::Sender<Numbered>>,
+    mut handed: mpsc::Receiver<Numbered>,
+    stop: oneshot::Receiver<()>,
+) {
     let clocked = Rc::clone(&worker);
     spawn_local(async move { clocked.timers.run().await });
     let dealer = Rc::new(Dealer {

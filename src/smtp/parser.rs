@@ -12,7 +12,7 @@ pub const LINE_BYTES_MAX: usize = 8 * 1024;
 /// Longest reply in bytes, over all its lines.
 pub const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// A buffer that grew beyond this is given back after its reply, so that one long EHLO costs no memory for ever.
-const BUFFER_KEPT_MAX: usize = 1024;
+const BUFFER_KEPT_MAX: usize = 128;
 
 /// Why the bytes are no reply. The stream cannot be read further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
