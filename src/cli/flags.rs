@@ -12,6 +12,8 @@ use super::{colour, say};
 use crate::clock::{self, Duration};
 use crate::message::render::RunIdentity;
 use crate::net::resolve::Family;
+use crate::net::ring::Ring;
+use crate::scenario::driver::Driver;
 use crate::scenario::fault::{Fault, Place};
 use crate::scenario::login::Method;
 use crate::scenario::security::TlsUse;
@@ -118,6 +120,9 @@ pub(super) struct LoadFlags {
     /// Leave out the one uncounted session before the load
     #[arg(long, env = "SMTPBENCH_NO_PREFLIGHT", value_parser = FalseyValueParser::new())]
     no_preflight: bool,
+    /// What does the TCP: auto, epoll, or io-uring (Linux 6.1)
+    #[arg(long, value_name = "DRIVER", default_value = "auto", env = "SMTPBENCH_DRIVER")]
+    driver: Driver,
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {
@@ -213,6 +218,7 @@ impl LoadFlags {
             stop_on: self.stop_on.clone(),
             no_stop_on: self.no_stop_on,
             no_preflight: self.no_preflight,
+            driver: self.driver,
             tls: self.tls,
             ca: self.ca.clone(),
             no_verify: self.no_verify,
@@ -228,6 +234,7 @@ impl LoadFlags {
     /// # Errors
     /// When the file cannot be read, or it or a flag is faulty: everything at once.
     pub(super) fn scenario(&self, path: Option<&Path>) -> Result<Scenario, Stop> {
+        self.has_driver()?;
         let mut overrides = self.overrides();
         let result = match path {
             Some(path) => Source::open(path).and_then(|source| scenario::read(&source, &overrides)),
@@ -242,6 +249,18 @@ impl LoadFlags {
             let exit = if all_of_flags { Exit::Usage } else { Exit::Scenario };
             let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
             Stop::rendered(exit, report.render(colour(terminal)).trim_end())
+        })
+    }
+
+    /// Whether the driver that was asked for is there; `auto` always is.
+    fn has_driver(&self) -> Result<(), Stop> {
+        let tried = match self.driver {
+            Driver::IoUring => Ring::new().map(drop),
+            Driver::Auto | Driver::Epoll => Ok(()),
+        };
+        tried.map_err(|error| {
+            let hint = "leave --driver out, or give --driver epoll";
+            Stop::new(Exit::Usage, format!("io_uring cannot be had here: {error}\n{hint}"))
         })
     }
 

@@ -22,6 +22,7 @@ use crate::net::ring::Ring;
 use crate::net::timers::{TimerKey, Timers};
 use crate::net::tls::TlsClient;
 use crate::plan::Plan;
+use crate::scenario::driver::Driver;
 
 /// How often a worker looks at its interval, at the end of its stage and at the user.
 const TICK: Duration = Duration::from_millis(20);
@@ -143,7 +144,11 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         timers: Timers::new()?,
         tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
-        ring: if std::env::var_os("SMTPBENCH_EPOLL").is_some() { None } else { Ring::new().ok() },
+        ring: match plan.scenario.driver {
+            Driver::Auto => Ring::new().ok(),
+            Driver::Epoll => None,
+            Driver::IoUring => Some(Ring::new()?),
+        },
         draining: plan.loads.iter().map(|_| tokio::sync::Notify::new()).collect(),
     });
     if let Some(ring) = bench.ring.clone() {

@@ -3,6 +3,7 @@
 //! Nothing here touches the network. Every fault of a file is reported at once.
 
 pub mod behaviors;
+pub mod driver;
 pub mod extensions;
 pub mod fault;
 mod fault_report;
@@ -40,6 +41,7 @@ use crate::message::{Content, Mail, MessageKind, Pick};
 use crate::schedule::arrivals::Pattern;
 use crate::smtp::sasl::Mechanism;
 use crate::units::{Rate, format_duration};
+use driver::Driver;
 use extensions::{Extensions, has_others};
 pub use fault_report::FaultReport;
 pub use load::{Bound, Drive, Load, Warmup};
@@ -125,6 +127,8 @@ pub struct Scenario {
     pub targets: Vec<TargetSpec>,
     /// One uncounted session before the load.
     pub preflight: bool,
+    /// What does the TCP; from the flag only.
+    pub driver: Driver,
     /// `seed`: what fixes every random choice, unless a flag says otherwise.
     pub seed: Option<u64>,
     /// `[load]` or `[loads.*]`: what runs side by side; at least one.
@@ -343,6 +347,8 @@ pub struct Overrides {
     pub stop_on: Vec<String>,
     /// `--no-stop-on`: none.
     pub no_stop_on: bool,
+    /// `--driver`.
+    pub driver: Driver,
     /// `--no-preflight`.
     pub no_preflight: bool,
     /// `--tls`.

@@ -231,6 +231,7 @@ impl Reader<'_> {
             text: source.text.clone(),
             targets: targets?,
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
+            driver: overrides.driver,
             seed: seed?,
             loads,
             scripts,
