@@ -25,6 +25,7 @@ use crate::measure::watch::Watch;
 use crate::net::limits;
 use crate::plan::Plan;
 use crate::report::folder::{FolderError, ResultFolder};
+use crate::report::record::{Record, TargetRecord};
 use crate::report::{HostFacts, RunFacts, text};
 use crate::scenario::Scenario;
 
@@ -64,9 +65,9 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     };
     let run = Run { plan: Arc::clone(&ground.plan), ground: &ground };
     let measured = run.measure(&mut folder, args.quiet);
-    let Concluded { summary, exit, saved } = run.conclude(&mut folder, measured);
+    let Concluded { record, exit, saved } = run.conclude(&mut folder, measured);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    print(text::render(&summary, &run.plan, colour(terminal)).trim_end())?;
+    print(text::render(&record, colour(terminal)).trim_end())?;
     if ground.learned.deferred {
         print(DEFERRED)?;
     }
@@ -99,7 +100,7 @@ pub(super) struct Run<'g> {
 
 /// What a run came to.
 pub(super) struct Concluded {
-    pub(super) summary: Summary,
+    pub(super) record: Record,
     pub(super) exit: Exit,
     /// Whether the results are in their folder.
     pub(super) saved: Result<(), Stop>,
@@ -186,7 +187,7 @@ impl Run<'_> {
                 let running =
                     EndOfRun { warmup_end: course.turns.warmup_end, ..EndOfRun::running(elapsed) };
                 let summary = collector.summary(&self.plan, &running);
-                result = result.and_then(|()| folder.save(&summary, &self.plan, facts));
+                result = result.and_then(|()| folder.save(&self.record(facts, summary)));
             }
             if let Err(error) = result {
                 return Some(error);
@@ -246,17 +247,16 @@ impl Run<'_> {
         }
         let exit = self.exit(&summary, &collector, end.state);
         facts.exit_code = Some(exit.code());
+        let record = self.record(&facts, summary);
         let rest = collector.take_rest();
         let saved = match unsaved {
             Some(error) => Err(error),
-            None => folder
-                .log(collector.layout(), &rest)
-                .and_then(|()| folder.finish(&summary, &self.plan, &facts)),
+            None => folder.log(collector.layout(), &rest).and_then(|()| folder.finish(&record)),
         };
         for what in lost {
             say(&format!("error: {what}"));
         }
-        Concluded { summary, exit, saved: saved.map_err(|error| cannot_write(&error)) }
+        Concluded { record, exit, saved: saved.map_err(|error| cannot_write(&error)) }
     }
 
     fn exit(&self, summary: &Summary, collector: &Collector, state: RunState) -> Exit {
@@ -285,6 +285,14 @@ impl Run<'_> {
         exit
     }
 
+    /// What reports render.
+    fn record(&self, facts: &RunFacts, summary: Summary) -> Record {
+        let learned = &self.ground.learned;
+        let (greeting, capabilities) = (learned.greeting.clone(), learned.capabilities.clone());
+        let target = TargetRecord::new(&self.plan, greeting, capabilities, summary);
+        Record::new(&self.plan, facts, vec![target])
+    }
+
     fn facts(&self) -> RunFacts {
         let system = rustix::system::uname();
         RunFacts {
@@ -297,8 +305,6 @@ impl Run<'_> {
                 cpu_count: super::cores(),
                 descriptor_limit: Some(limits::raise_descriptor_limit().allowed),
             },
-            greeting: self.ground.learned.greeting.clone(),
-            capabilities: self.ground.learned.capabilities.clone(),
         }
     }
 }

@@ -101,8 +101,10 @@ impl<'a> Trials<'a> {
         let run = Run { plan: Arc::new(self.plan_at(rate)), ground: &self.ground };
         let quiet = self.flags.quiet || !std::io::stderr().is_terminal();
         let measured = run.measure(&mut folder, quiet);
-        let Concluded { summary, exit, saved } = run.conclude(&mut folder, measured);
+        let Concluded { mut record, exit, saved } = run.conclude(&mut folder, measured);
         saved?;
+        // Trials have one target.
+        let summary = record.targets.remove(0).summary;
         let row = TrialRow::new(name, rate, self.unit, &summary);
         let reasons = summary.validity.reasons;
         if !self.flags.quiet {

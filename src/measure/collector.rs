@@ -7,9 +7,10 @@ use crate::clock::Duration;
 use crate::measure::addresses::AddressTally;
 use crate::measure::histogram::Histogram;
 use crate::measure::intervals::{IntervalCounts, IntervalRows};
-use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
+use crate::measure::layout::{Layout, PlaceId, ScriptId, SeriesId};
 use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::recorder::Snapshot;
+use crate::measure::series::SeriesSums;
 use crate::measure::summary::Summary;
 use crate::measure::tables;
 use crate::measure::tally::{
@@ -244,22 +245,14 @@ impl Collector {
         &self.layout
     }
 
-    /// The accepted and timed-out samples of a step in some stages, over all scripts: what summary and thresholds
-    /// read. A refusal is fast and would flatter; a wait that was given up would hide.
+    /// Its histograms, with the names of their series.
+    pub(super) fn sums(&self) -> SeriesSums<'_> {
+        SeriesSums { layout: &self.layout, histograms: &self.series }
+    }
+
+    /// The accepted and timed-out samples of a step in some stages.
     pub(super) fn judged_samples(&self, stages: &[u8], step: StepId, clock: Clock) -> Histogram {
-        let mut sum = Histogram::default();
-        for (stage, script) in
-            stages.iter().flat_map(|stage| self.layout.script_indices().map(|s| (*stage, s)))
-        {
-            let place = Place { stage, script, step };
-            for outcome in [Outcome::Accepted, Outcome::Timeout] {
-                let series = self.layout.series(place, clock, outcome);
-                if let Some(histogram) = self.series.get(&series) {
-                    sum.add(histogram);
-                }
-            }
-        }
-        sum
+        self.sums().judged_samples(stages, step, clock)
     }
 
     /// Sessions, bytes and arrivals of some stages together.

@@ -18,6 +18,7 @@ pub mod layout;
 pub mod note;
 pub mod outcome;
 pub mod recorder;
+pub mod series;
 pub mod stall;
 pub mod steady;
 pub mod summary;

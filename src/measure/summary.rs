@@ -5,7 +5,7 @@ use crate::measure::accounting::Accounting;
 use crate::measure::addresses::AddressRow;
 use crate::measure::extensions::{ExtensionTally, RoundTripTally};
 use crate::measure::histogram::{Estimate, Histogram};
-use crate::measure::note::Note;
+use crate::measure::note::Remark;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::{ArrivalTally, FateCounts};
 use crate::measure::thresholds::ThresholdRow;
@@ -65,7 +65,7 @@ pub struct Summary {
     /// What the result is worth.
     pub validity: Validity,
     /// Remarks with advice.
-    pub notes: Vec<Note>,
+    pub notes: Vec<Remark>,
 }
 
 impl Summary {

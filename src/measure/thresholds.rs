@@ -46,6 +46,8 @@ pub(super) struct Evidence<'a> {
 const OVER: &str = "over 15 min";
 const NO_SAMPLES: &str = "no samples";
 const NO_WINDOW: &str = "no whole window";
+/// Every reason that a row may have.
+pub const REASONS: [&str; 3] = [OVER, NO_SAMPLES, NO_WINDOW];
 
 /// The thresholds that are for the target, judged.
 pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<ThresholdRow> {

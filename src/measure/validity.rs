@@ -108,6 +108,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Valid, Self::GeneratorLimited, Self::Incomplete, Self::Interrupted];
+
     /// Its name in result files.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::load::words;
+use super::load::{facts, words};
 use super::text::{cut, decimal, grouped};
 use crate::measure::footprint::Footprint;
 use crate::plan::Plan;
@@ -31,8 +31,8 @@ pub struct Machine {
 pub fn render(plan: &Plan, outlook: &Outlook, descriptors: u64, machine: &Machine) -> String {
     let url = plan.targets.first().map_or_else(String::new, |target| target.url.to_string());
     let mut out = format!("{} against {url} (a dry run: nothing is sent)\n", plan.scenario.name);
-    for load in &plan.scenario.loads {
-        let _ = writeln!(out, "{}", words(load));
+    for load in facts(plan) {
+        let _ = writeln!(out, "{}", words(&load));
     }
     let _ = writeln!(out, "seed {}\n", plan.identity.seed);
     stages(&mut out, plan, outlook);
