@@ -98,6 +98,28 @@ pub struct Progress {
     pub eod_us_p99: Option<u64>,
 }
 
+impl Progress {
+    /// Adds how another target of the run is getting on; percentiles of several are none.
+    pub fn add(&mut self, other: &Self) {
+        let alone = *self == Self::default();
+        self.attempted += other.attempted;
+        self.fates.add(&other.fates);
+        self.replies_2yz += other.replies_2yz;
+        self.replies_4yz += other.replies_4yz;
+        self.replies_5yz += other.replies_5yz;
+        self.failures += other.failures;
+        self.arrivals.add(&other.arrivals);
+        self.open_sessions += other.open_sessions;
+        self.sessions_over += other.sessions_over;
+        self.accepted_per_s = match (self.accepted_per_s, other.accepted_per_s) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        let percentiles = (other.eod_us_p50, other.eod_us_p99);
+        (self.eod_us_p50, self.eod_us_p99) = if alone { percentiles } else { (None, None) };
+    }
+}
+
 /// What a slice of the time series says of how fast it went.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SliceFigures {

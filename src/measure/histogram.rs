@@ -176,6 +176,11 @@ pub struct Sparse {
 }
 
 impl Sparse {
+    #[cfg(test)]
+    pub(super) fn of(value: u64) -> Self {
+        Self { values: vec![(value, 1)], overflow: 0 }
+    }
+
     /// Adds all of `other`.
     pub fn add(&mut self, other: &Self) {
         self.overflow = self.overflow.saturating_add(other.overflow);

@@ -17,6 +17,7 @@ pub mod known_limits;
 pub mod layout;
 pub mod note;
 pub mod outcome;
+pub mod pairs;
 pub mod recorder;
 pub mod series;
 pub mod stall;

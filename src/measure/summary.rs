@@ -10,7 +10,7 @@ use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::{ArrivalTally, FateCounts};
 use crate::measure::thresholds::ThresholdRow;
 use crate::measure::tls::TlsTally;
-use crate::measure::validity::Validity;
+use crate::measure::validity::{Validity, Verdict};
 use crate::measure::watch::Stopped;
 use crate::stats::quantile::Quantile;
 use crate::stats::share::Share;
@@ -69,6 +69,15 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Nothing could be measured, for this reason.
+    pub fn unreached(&mut self, why: &str) {
+        self.validity.verdict = Verdict::Incomplete;
+        self.validity.reasons.insert(0, why.to_owned());
+        self.intervals.clear();
+        self.totals.iter_mut().for_each(|row| row.messages_per_s = None);
+        self.stages.iter_mut().for_each(|row| row.messages_per_s = None);
+    }
+
     /// Whether every threshold was kept.
     #[must_use]
     pub fn thresholds_met(&self) -> bool {

@@ -27,7 +27,7 @@ use notes::notes;
 pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Summary {
     let judged = plan.judged_stages();
     let stages = plan.timeline(end.warmup_end);
-    let window = covered(&judged, &stages, end.window_end);
+    let window = covered(plan, &judged, &stages, end.window_end);
     let messages = collector.stage_messages(&judged);
     let eod = collector.judged_samples(&judged, StepId::EOD, Clock::Service);
     let thresholds = thresholds::judge(&Evidence {
@@ -115,7 +115,7 @@ fn stage_rows(
             continue;
         }
         let tally = collector.stage_tally(&[index]);
-        let window = covered(&[index], stages, end.window_end);
+        let window = covered(plan, &[index], stages, end.window_end);
         let samples = |step, clock| collector.judged_samples(&[index], step, clock);
         let response = samples(StepId::TRANSACTION, Clock::Response);
         rows.push(StageRow {

@@ -247,8 +247,8 @@ fn a_load_that_is_always_late_does_not_hide_behind_a_fast_one() {
     // The two stages become those of two loads, and both count.
     plan.stages[0].judged = true;
     plan.loads = vec![
-        LoadPlan { stages: 0..1, slots: 0..1, messages: None, timetable: None },
-        LoadPlan { stages: 1..2, slots: 1..2, messages: None, timetable: None },
+        LoadPlan { stages: 0..1, slots: 0..1, messages: None, timetable: None, max_rate: None },
+        LoadPlan { stages: 1..2, slots: 1..2, messages: None, timetable: None, max_rate: None },
     ];
     let judged = |late: u64| {
         let layout = Arc::new(Layout::new(&plan));

@@ -1,11 +1,14 @@
 //! The CSV files of a result folder. Their columns are explained in `results/README.md`.
 
+use super::beside::{accepted_in_all, cpu_us_per_message};
+use crate::clock::Duration;
 use crate::measure::histogram::Estimate;
 use crate::measure::outcome::Fate;
+use crate::measure::pairs::PairRow;
 use crate::measure::summary::{Figures, Summary};
 use crate::measure::thresholds::Unit;
 use crate::report::escape::cell;
-use crate::report::record::Record;
+use crate::report::record::{Record, TargetRecord};
 use crate::stats::share::Share;
 
 const SUMMARY: &[&str] = &[
@@ -135,6 +138,28 @@ const ADDRESSES: &[&str] = &[
     "eod_us_p99_low",
     "eod_us_p99_high",
 ];
+const SERVER: &[&str] = &[
+    "target",
+    "messages",
+    "cpu_us_user",
+    "cpu_us_system",
+    "cpu_us_per_message",
+    "rss_bytes_peak",
+    "rss_bytes_end",
+];
+const PAIRS: &[&str] = &[
+    "first",
+    "second",
+    "metric",
+    "unit",
+    "first_value",
+    "second_value",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "parts",
+    "verdict",
+];
 const THRESHOLDS: &[&str] = &["target", "threshold", "value", "limit", "verdict"];
 
 /// Every CSV file with its name. The rows of all targets are in the same files.
@@ -154,7 +179,45 @@ pub fn files(record: &Record) -> Vec<(&'static str, Vec<u8>)> {
     let file = |(name, header, rows): (&'static str, &[&str], Rows)| {
         (name, table(header, record.summaries().flat_map(rows)))
     };
-    files.into_iter().map(file).collect()
+    let mut files: Vec<_> = files.into_iter().map(file).collect();
+    // What most runs do not have.
+    if record.targets.iter().any(|target| target.cost.is_some()) {
+        files.push(("server.csv", table(SERVER, record.targets.iter().map(server))));
+    }
+    if record.targets.len() > 1 {
+        files.push(("pairs.csv", table(PAIRS, record.pairs.iter().map(pair))));
+    }
+    files
+}
+
+fn server(target: &TargetRecord) -> Vec<String> {
+    let us = |time: Duration| time.as_micros();
+    let cost = target.cost;
+    vec![
+        cell(target.name.as_bytes()),
+        accepted_in_all(&target.summary).to_string(),
+        optional(cost.map(|cost| us(cost.cpu_user))),
+        optional(cost.map(|cost| us(cost.cpu_system))),
+        optional(cpu_us_per_message(target).map(number)),
+        optional(cost.map(|cost| cost.rss_bytes_peak)),
+        optional(cost.map(|cost| cost.rss_bytes_end)),
+    ]
+}
+
+fn pair(row: &PairRow) -> Vec<String> {
+    vec![
+        cell(row.first.as_bytes()),
+        cell(row.second.as_bytes()),
+        row.metric.clone(),
+        row.unit.name().to_owned(),
+        optional(row.first_value.map(number)),
+        optional(row.second_value.map(number)),
+        optional(row.difference.map(|difference| number(difference.value))),
+        optional(row.difference.map(|difference| number(difference.low))),
+        optional(row.difference.map(|difference| number(difference.high))),
+        row.parts.to_string(),
+        row.verdict.name().to_owned(),
+    ]
 }
 
 /// A header row, always, and the rows.

@@ -191,6 +191,7 @@ pub(super) fn arrival_words(plan: &PlanFacts, summary: &Summary) -> Vec<String> 
         (tally.dropped, "dropped, as no session was free"),
         (tally.shed, "shed, as they had waited too long"),
         (tally.left, "left when the load ended"),
+        (tally.capped, "not started, as they lie above the target's max_rate"),
     ] {
         if count > 0 {
             lines.push(format!("{}{} {what}", grouped(count), share(count)));

@@ -1,5 +1,6 @@
 //! `run.json`: what was run, where, and what came of it. With `histograms.hlog` it rebuilds every other file.
 
+mod beside;
 mod read;
 mod rows;
 mod target;
@@ -7,6 +8,7 @@ mod target;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::beside::Pair;
 pub(super) use self::read::read;
 use self::target::TargetFacts;
 use super::record::{PlanFacts, Record, ScenarioFacts, ToolFacts};
@@ -34,6 +36,7 @@ pub fn write(record: &Record) -> Vec<u8> {
         plan: record.plan.clone(),
         host: facts.host.clone(),
         targets: record.targets.iter().map(TargetFacts::of).collect(),
+        pairs: record.pairs.iter().map(Pair::of).collect(),
     };
     let mut bytes = serde_json::to_vec_pretty(&manifest)
         .expect("the manifest has string keys, and memory takes every byte");
@@ -57,6 +60,9 @@ struct Manifest {
     plan: PlanFacts,
     host: HostFacts,
     targets: Vec<TargetFacts>,
+    /// How targets differ that ran side by side; of one alone there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pairs: Vec<Pair>,
 }
 
 impl Manifest {

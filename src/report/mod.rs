@@ -1,5 +1,6 @@
 //! Bytes from a summary: one file a format. Nothing is measured here, nothing opened but the result folder.
 
+mod beside;
 pub mod chart;
 pub mod csv;
 pub mod escape;

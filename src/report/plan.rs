@@ -55,6 +55,32 @@ pub fn render(plan: &Plan, outlook: &Outlook, descriptors: u64, machine: &Machin
     out
 }
 
+/// What plans of several targets come to together.
+#[must_use]
+pub fn together(plans: &[Plan], sessions: u64, descriptors: u64, machine: &Machine) -> String {
+    let turns = plans.iter().find_map(|plan| plan.turns.as_ref());
+    let how = match turns {
+        Some(turns) => format!("take turns in blocks of {}", format_duration(turns.block())),
+        None => "at the same time".to_owned(),
+    };
+    let mut out = format!("{:LABEL$}{} targets, {how}\n", "together", plans.len());
+    let most = format!("{} open at once at most", grouped(sessions));
+    for (label, text) in
+        [("sessions", most), ("descriptors", against(descriptors, machine.descriptors, "allowed"))]
+    {
+        let _ = writeln!(out, "{label:LABEL$}{text}");
+    }
+    if let Some(allowed) = machine.descriptors.filter(|allowed| descriptors > *allowed) {
+        let text = format!(
+            "{} open files are wanted and {} allowed: raise it with ulimit -n",
+            grouped(descriptors),
+            grouped(allowed)
+        );
+        let _ = writeln!(out, "\n{:LABEL$}{text}", "limit");
+    }
+    out
+}
+
 fn stages(out: &mut String, plan: &Plan, outlook: &Outlook) {
     let _ = writeln!(
         out,

@@ -7,10 +7,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::RunFacts;
 use super::load::{self, LoadFacts};
+use crate::measure::pairs::PairRow;
 use crate::measure::summary::Summary;
 use crate::plan::Plan;
 use crate::scenario::targets::TARGET_NAME;
 use crate::schedule::Stage;
+use crate::server::Cost;
 use crate::units::format_duration;
 
 /// A run.
@@ -30,6 +32,8 @@ pub struct Record {
     pub plan: PlanFacts,
     /// What was measured of each target; at least one.
     pub targets: Vec<TargetRecord>,
+    /// How they differ, two by two.
+    pub pairs: Vec<PairRow>,
 }
 
 /// The program that measured.
@@ -55,7 +59,11 @@ pub struct ScenarioFacts {
 /// A plan as far as reports tell of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlanFacts {
+    /// Of each target.
     pub workers: usize,
+    /// How long the blocks are in which targets take turns, in seconds; nothing where they run at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_s: Option<f64>,
     pub loads: Vec<LoadFacts>,
     /// The rules of the safety stop.
     pub stop_on: Vec<String>,
@@ -107,6 +115,10 @@ pub struct TargetRecord {
     pub capabilities: Vec<String>,
     /// TLS to it; `None` where no session was to go over to it.
     pub tls: Option<TlsAsked>,
+    /// Messages a second that could start there at most.
+    pub max_rate: Option<f64>,
+    /// What its server took, where that was started for the run.
+    pub cost: Option<Cost>,
     /// What was measured.
     pub summary: Summary,
 }
@@ -140,6 +152,7 @@ impl Record {
             scenario: ScenarioFacts::of(plan),
             plan: PlanFacts::of(plan),
             targets,
+            pairs: Vec::new(),
         }
     }
 
@@ -168,6 +181,8 @@ impl TargetRecord {
             greeting,
             capabilities,
             tls: super::tls::asked(plan),
+            max_rate: target.and_then(|target| target.max_rate),
+            cost: None,
             summary,
         }
     }
@@ -213,6 +228,7 @@ impl PlanFacts {
         let verbs = scenario.steps.iter().skip(crate::scenario::step::STANDARD_STEPS.len());
         Self {
             workers: plan.workers,
+            block_s: plan.turns.as_ref().map(|turns| turns.block().as_secs_f64()),
             loads: load::facts(plan),
             stop_on: plan.stop_rules().into_iter().map(|rule| rule.text).collect(),
             preflight: scenario.preflight,

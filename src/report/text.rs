@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{extensions, judged, load, tls};
+use super::{beside, extensions, judged, load, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::addresses::AddressRow;
 use crate::measure::histogram::Estimate;
@@ -27,6 +27,7 @@ const LINES_MAX: usize = 24;
 #[must_use]
 pub fn render(record: &Record, color: bool) -> String {
     let mut text = Text { out: String::new(), color };
+    side_by_side(&mut text, record);
     for (index, target) in record.targets.iter().enumerate() {
         if index > 0 {
             text.gap();
@@ -34,6 +35,33 @@ pub fn render(record: &Record, color: bool) -> String {
         block(&mut text, record, target);
     }
     text.out
+}
+
+/// What there is to say of several targets together.
+fn side_by_side(text: &mut Text, record: &Record) {
+    let table = beside::table(record);
+    if table.is_empty() {
+        return;
+    }
+    let how = match record.plan.block_s {
+        Some(block) => format!("in turn, in blocks of {block} s"),
+        None => "at the same time".to_owned(),
+    };
+    let targets = record.targets.len();
+    text.row(&format!("{} against {targets} targets, {how}", record.scenario.name));
+    text.gap();
+    table.iter().for_each(|line| text.row(line));
+    for (label, lines) in
+        [("differences", beside::differences(record)), ("offered", beside::capabilities(record))]
+    {
+        for (index, line) in lines.iter().enumerate() {
+            if index == 0 {
+                text.gap();
+            }
+            text.line(if index == 0 { label } else { "" }, line);
+        }
+    }
+    text.gap();
 }
 
 /// All that there is to say of one target.
@@ -48,6 +76,9 @@ fn block(text: &mut Text, record: &Record, target: &TargetRecord) {
         text.line(if index == 0 { "arrivals" } else { "" }, &line);
     }
     books(text, summary);
+    if let Some(words) = beside::server_words(target) {
+        text.line("server", &words);
+    }
     for (index, line) in load::stage_table(summary).into_iter().enumerate() {
         if index == 0 {
             text.gap();
@@ -423,7 +454,7 @@ pub(super) fn percent(share: f64) -> String {
     format!("{short} %")
 }
 
-fn micros(us: f64) -> String {
+pub(super) fn micros(us: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -14,7 +14,7 @@ use source::{Path, Token};
 /// The modules of the library, from the first to the last.
 const LAYERS: &[&str] = &[
     "units", "clock", "stats", "smtp", "message", "schedule", "behavior", "scenario", "plan",
-    "measure", "net", "engine", "sink", "delivery", "report", "live", "cli",
+    "measure", "net", "engine", "sink", "server", "delivery", "report", "live", "cli",
 ];
 
 /// Packages with the modules or files that may name them.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::beside::{Pair, ServerFacts};
 use super::rows::{Address, Arrivals, Failure, Outcome, Overflow, Reply, Tallies};
 use super::target::{Judged, TargetFacts, named, seconds};
 use super::{Manifest, SCHEMA_VERSION, TOOL};
@@ -135,6 +136,8 @@ impl Unread {
                 greeting: facts.greeting(),
                 capabilities: facts.capabilities(),
                 tls: facts.tls_asked(),
+                max_rate: facts.max_rate,
+                cost: facts.server.as_ref().map(ServerFacts::read),
                 summary,
             });
         }
@@ -151,6 +154,7 @@ impl Unread {
             scenario: manifest.scenario.clone(),
             plan: manifest.plan.clone(),
             targets,
+            pairs: manifest.pairs.iter().map(Pair::read).collect::<Result<_, _>>()?,
         })
     }
 

@@ -47,6 +47,9 @@ pub(super) struct Arrivals {
     pub(super) dropped: u64,
     pub(super) shed: u64,
     pub(super) left: u64,
+    /// Above the target's `max_rate`.
+    #[serde(default)]
+    pub(super) capped: u64,
     pub(super) messages: u64,
     pub(super) messages_not_started: u64,
     pub(super) recipients_not_started: u64,
@@ -249,6 +252,7 @@ impl Arrivals {
             dropped: tally.dropped,
             shed: tally.shed,
             left: tally.left,
+            capped: tally.capped,
             messages: tally.messages,
             messages_not_started: tally.messages_not_started,
             recipients_not_started: tally.recipients_not_started,
@@ -267,6 +271,7 @@ impl Arrivals {
             dropped: self.dropped,
             shed: self.shed,
             left: self.left,
+            capped: self.capped,
             messages: self.messages,
             messages_not_started: self.messages_not_started,
             recipients_not_started: self.recipients_not_started,

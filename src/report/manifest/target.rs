@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::ServerFacts;
 use super::rows::Tallies;
 use crate::clock::Duration;
 use crate::measure::note::Remark;
@@ -25,6 +26,12 @@ pub(super) struct TargetFacts {
     capabilities: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tls: Option<TlsFacts>,
+    /// Messages a second that could start there at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_rate: Option<f64>,
+    /// What its server took, where that was started for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) server: Option<ServerFacts>,
     /// Where the run decided that.
     pub(super) warmup_end_s: Option<f64>,
     pub(super) validity: Validity,
@@ -159,6 +166,8 @@ impl TargetFacts {
                 .map(|text| printable(text.as_bytes()))
                 .collect(),
             tls,
+            max_rate: target.max_rate,
+            server: target.cost.as_ref().map(ServerFacts::of),
             warmup_end_s: summary.warmup_end.map(|end| end.as_secs_f64()),
             validity: Validity::of(summary),
             notes: summary
