@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use crate::measure::collector::CompletedInterval;
 use crate::measure::layout::Layout;
 use crate::report::record::Record;
-use crate::report::{csv, hlog, manifest};
+use crate::report::saved::Saved;
+use crate::report::{csv, hlog, html, manifest};
 
 pub(super) const LOG: &str = "histograms.hlog";
 pub(super) const MANIFEST: &str = "run.json";
+const PAGE: &str = "report.html";
 /// What a file is called while it is written: whoever reads the folder sees whole files only.
 const UNFINISHED: &str = "part";
 
@@ -124,7 +126,7 @@ impl ResultFolder {
         write(&self.path, MANIFEST, &manifest::write(record))
     }
 
-    /// Saves for the last time and gives the histogram log its name.
+    /// Saves for the last time, gives the histogram log its name, and writes the page.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -134,7 +136,11 @@ impl ResultFolder {
             .sync_all()
             .and_then(|()| fs::rename(unfinished(&path), &path))
             .map_err(|source| self.fault(LOG, source))?;
-        self.save(record)
+        self.save(record)?;
+        // Of the folder itself, so that what is rendered again is the same.
+        let saved = Saved::read(&self.path)
+            .map_err(|error| self.fault(PAGE, io::Error::other(error.to_string())))?;
+        write(&self.path, PAGE, html::render(&[saved]).as_bytes())
     }
 
     fn fault(&self, name: &str, source: io::Error) -> FolderError {

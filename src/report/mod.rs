@@ -3,20 +3,28 @@
 mod beside;
 pub mod chart;
 pub mod csv;
+pub mod document;
 pub mod escape;
 mod extensions;
 pub mod folder;
+pub mod hgrm;
 pub mod hlog;
+pub mod html;
 mod judged;
+pub mod junit;
 pub mod load;
 pub mod manifest;
+pub mod markdown;
+pub mod metrics;
 pub mod plan;
+pub mod prometheus;
 pub mod record;
 pub mod saved;
 #[cfg(test)]
 mod tests;
 pub mod text;
 mod tls;
+pub mod trackers;
 pub mod trials;
 
 use jiff::Timestamp;

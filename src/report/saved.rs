@@ -85,6 +85,20 @@ impl Saved {
         SeriesSums { layout: &self.layouts[target], histograms: &self.series[target].sums }
     }
 
+    /// Indices of the judged stages of a target.
+    ///
+    /// # Panics
+    /// When there is no such target.
+    #[must_use]
+    pub fn judged_stages(&self, target: usize) -> Vec<u8> {
+        self.stages(target, &self.record.targets[target].summary.judged_stages)
+    }
+
+    fn stages(&self, target: usize, wanted: &[String]) -> Vec<u8> {
+        let names = (0..).zip(self.layouts[target].stages());
+        names.filter(|(_, name)| wanted.contains(name)).map(|(index, _)| index).collect()
+    }
+
     /// What summary and thresholds read of a step, slice by slice: accepted and timed-out samples of the judged stages
     /// over all scripts. Empty where the step has none; slices without a sample are left out.
     ///
@@ -104,9 +118,7 @@ impl Saved {
     pub fn slices(&self, target: usize, stages: &[String], step: &str, clock: Clock) -> Vec<Slice> {
         let sums = self.sums(target);
         let Some(step) = sums.layout.steps().find(step) else { return Vec::new() };
-        let names = sums.layout.stages();
-        let stages: Vec<u8> =
-            (0..).zip(names).filter(|(_, name)| stages.contains(name)).map(|(i, _)| i).collect();
+        let stages = self.stages(target, stages);
         self.series[target].together(sums.judged_series(&stages, step, clock))
     }
 }

@@ -28,6 +28,7 @@ use crate::scenario::threshold::{
 };
 use crate::smtp::reply::{EnhancedCode, ReplyCode};
 
+mod formats;
 mod saved;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -172,6 +173,7 @@ fn the_log_adds_up_to_the_latency_table() {
             "latency.csv",
             "outcomes.csv",
             "replies.csv",
+            "report.html",
             "run.json",
             "summary.csv",
             "thresholds.csv"

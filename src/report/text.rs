@@ -310,10 +310,7 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
             continue;
         }
         let value = |estimate: Option<Estimate>| time(estimate.map(|estimate| estimate.value));
-        let interval = figures.p99.map_or("-".to_owned(), |p99| {
-            let high = p99.high.map_or("over 15 min".to_owned(), |us| Microseconds(us).to_string());
-            format!("{} .. {high}", time(p99.low))
-        });
+        let interval = interval_of(figures.p99);
         let max = if figures.overflow_count > 0 {
             "over 15 min".to_owned()
         } else {
@@ -328,6 +325,15 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
             value(figures.p99),
         ));
     }
+}
+
+/// The interval of a percentile.
+pub(super) fn interval_of(estimate: Option<Estimate>) -> String {
+    estimate.map_or("-".to_owned(), |estimate| {
+        let high =
+            estimate.high.map_or("over 15 min".to_owned(), |us| Microseconds(us).to_string());
+        format!("{} .. {high}", time(estimate.low))
+    })
 }
 
 /// Where the target has several addresses, each of them in the judged stage.
@@ -425,7 +431,7 @@ fn more(text: &mut Text, rows: usize, file: &str) {
 }
 
 /// A share with its interval.
-fn share_words(share: &Share) -> String {
+pub(super) fn share_words(share: &Share) -> String {
     let value = percent(share.value);
     if share.value <= 0.0 {
         format!("{value} (at most {})", percent(share.high))

@@ -20,6 +20,7 @@ mod open_load;
 mod opponent;
 mod opponent_program;
 mod plan;
+mod report;
 mod secrets;
 mod side_by_side;
 mod targets;

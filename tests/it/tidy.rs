@@ -20,13 +20,18 @@ const LAYERS: &[&str] = &[
 /// Packages with the modules or files that may name them.
 const DOORS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("csv", &["report", "scenario"]),
     ("flate2", &["measure/histogram.rs"]),
     ("hdrhistogram", &["measure"]),
     ("hickory_resolver", &["net/dns.rs"]),
     ("httparse", &["sink/http.rs"]),
     ("indicatif", &["live"]),
+    ("minijinja", &["report"]),
     ("nix", &["net"]),
+    ("plotters", &["report"]),
+    ("quick_junit", &["report"]),
     ("rustls", &["net"]),
     ("tokio", &["net", "engine", "sink", "cli"]),
 ];

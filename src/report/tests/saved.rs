@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// The folder of the known run, and what it wrote.
-fn known_folder() -> (TempDir, Record) {
+pub(super) fn known_folder() -> (TempDir, Record) {
     let outer = tempfile::tempdir().unwrap();
     let mut folder = ResultFolder::create(outer.path()).unwrap();
     folder.begin(facts().started).unwrap();
