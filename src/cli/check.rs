@@ -1,4 +1,4 @@
-//! `smtpbench check` and `smtpbench schema`: what a scenario may say, and whether one does.
+//! `smtpbench check`: whether a scenario may be run.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::exit::{Exit, Stop};
 use super::flags::{self, LoadFlags};
 use super::print;
 use crate::net::tls::TlsClient;
-use crate::scenario::{TargetSpec, schema};
+use crate::scenario::TargetSpec;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -48,12 +48,4 @@ pub(super) fn check(args: &CheckArgs) -> Result<Exit, Stop> {
         }
     }
     Ok(exit)
-}
-
-/// Prints the schema.
-pub(super) fn schema() -> Result<Exit, Stop> {
-    let text = serde_json::to_string_pretty(&schema::schema())
-        .map_err(|error| Stop::new(Exit::Bug, error.to_string()))?;
-    print(&text)?;
-    Ok(Exit::Good)
 }

@@ -8,9 +8,12 @@ mod flags;
 mod ground;
 mod guard;
 mod interrupt;
+mod launch;
 mod once;
 mod plan;
 mod preflight;
+mod printed;
+mod report;
 mod run;
 mod sink;
 mod sweep;
@@ -63,8 +66,15 @@ enum Command {
     Once(once::OnceArgs),
     /// The built-in server, with chosen behaviour
     Sink(sink::SinkArgs),
-    /// Print the JSON Schema of scenario files
-    Schema,
+    /// Render saved runs again
+    #[command(after_help = EXIT_CODES_HELP)]
+    Report(report::ReportArgs),
+    /// Print the JSON Schema of scenario files, or of the report format json
+    Schema(printed::SchemaArgs),
+    /// Print completions for a shell
+    Completions(printed::CompletionsArgs),
+    /// Print the manual page, or that of a command
+    Man(printed::ManArgs),
 }
 
 /// Runs the program with the arguments of the process.
@@ -90,7 +100,10 @@ pub fn main() -> ExitCode {
         Some(Command::Plan(args)) => plan::plan(&args),
         Some(Command::Once(args)) => once::once(&args),
         Some(Command::Sink(args)) => sink::sink(args),
-        Some(Command::Schema) => check::schema(),
+        Some(Command::Report(args)) => report::report(&args),
+        Some(Command::Schema(args)) => printed::schema(&args),
+        Some(Command::Completions(args)) => printed::completions(&args),
+        Some(Command::Man(args)) => printed::man(&args),
     });
     let exit = match result {
         Ok(Ok(exit)) => exit,

@@ -96,6 +96,7 @@ fn the_last_line_of_stdout_names_the_result_folder() {
         "intervals.csv",
         "thresholds.csv",
         "histograms.hlog",
+        "report.html",
     ] {
         assert!(folder.path().join("out").join(name).is_file(), "{name}\n{finished}");
     }

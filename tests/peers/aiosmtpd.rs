@@ -42,7 +42,7 @@ pub(crate) struct Aiosmtpd {
 impl Aiosmtpd {
     /// Installs it where that was not done yet, and starts it on a free port of loopback.
     pub(crate) fn start() -> Result<Self, Missing> {
-        let python = install()?;
+        let python = python("aiosmtpd", PACKAGES)?;
         let folder = tempfile::Builder::new().prefix("aiosmtpd-").tempdir_in(folder()?)?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/aiosmtpd_sink.py");
         let address = probe::free_address()?;
@@ -103,15 +103,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// The Python of a virtual environment in the build tree that has aiosmtpd.
-fn install() -> Result<PathBuf, Missing> {
+/// The Python of a virtual environment in the build tree that has these packages.
+pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf, Missing> {
     let folder = folder()?;
-    let lock = File::create(folder.join("aiosmtpd.lock"))?;
+    let lock = File::create(folder.join(format!("{name}.lock")))?;
     lock.lock()?;
-    let environment = folder.join("aiosmtpd-venv");
+    let environment = folder.join(format!("{name}-venv"));
     let python = environment.join("bin/python");
     let stamp = environment.join("installed");
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == PACKAGES.join(" ")) {
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == packages.join(" ")) {
         return Ok(python);
     }
     match fs::remove_dir_all(&environment) {
@@ -120,13 +120,13 @@ fn install() -> Result<PathBuf, Missing> {
     }
     finish(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
     let pip = ["-m", "pip", "install", "--quiet", "--no-input", "--timeout", "60"];
-    finish(Command::new(&python).args(pip).args(PACKAGES))?;
-    fs::write(stamp, PACKAGES.join(" "))?;
+    finish(Command::new(&python).args(pip).args(packages))?;
+    fs::write(stamp, packages.join(" "))?;
     Ok(python)
 }
 
 /// Runs a command to its end.
-fn finish(command: &mut Command) -> Result<(), Missing> {
+pub(crate) fn finish(command: &mut Command) -> Result<(), Missing> {
     let output = command
         .stdin(Stdio::null())
         .output()

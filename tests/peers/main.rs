@@ -1,7 +1,7 @@
 //! smtpbench against servers that others wrote: what it says it sent is what they say they took.
 //!
 //! Postfix with its smtp-sink and Dovecot come from Debian's packages into roots of their own, aiosmtpd from PyPI into a
-//! virtual environment in the build tree. A server that cannot be had is skipped aloud, or a failure where
+//! virtual environment in the build tree. What others read of a report is held to them, too: Chromium, and parsers from PyPI. A peer that cannot be had is skipped aloud, or a failure where
 //! `SMTPBENCH_PEERS=required`.
 
 #![allow(
@@ -30,4 +30,5 @@ mod extensions;
 mod haraka;
 mod harness;
 mod lmtp;
+mod readers;
 mod submission;
