@@ -19,6 +19,7 @@ mod mx;
 mod open_load;
 mod opponent;
 mod opponent_program;
+mod pace;
 mod plan;
 mod report;
 mod secrets;

@@ -19,12 +19,14 @@ mod probe;
 mod program;
 mod root;
 mod smtp_sink;
+mod strace;
 #[path = "../it/support/table.rs"]
 mod table;
 mod ways;
 
 mod accounting;
 mod bytes;
+mod calls;
 mod exim;
 mod extensions;
 mod haraka;
