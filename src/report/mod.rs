@@ -9,6 +9,7 @@ pub mod hlog;
 mod judged;
 pub mod load;
 pub mod manifest;
+mod margin;
 pub mod plan;
 pub mod record;
 pub mod saved;
