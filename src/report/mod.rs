@@ -1,6 +1,7 @@
 //! Bytes from a summary: one file a format. Nothing is measured here, nothing opened but the result folder.
 
 pub mod chart;
+pub mod comparison;
 pub mod csv;
 pub mod escape;
 mod extensions;
@@ -12,6 +13,7 @@ pub mod manifest;
 mod margin;
 pub mod plan;
 pub mod record;
+pub mod runs;
 pub mod saved;
 #[cfg(test)]
 mod tests;
