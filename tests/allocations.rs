@@ -157,6 +157,7 @@ fn plan(case: Case<'_>, address: Address, messages: u64) -> Plan {
         },
         security: spec.security.clone(),
         login: None,
+        max_rate: None,
         addresses: vec![address.into()],
     };
     let identity = RunIdentity { run_id: "0".repeat(16), seed: 1 };

@@ -173,6 +173,7 @@ pub(crate) fn engine(arguments: &[String]) -> Outcome<()> {
         url: TargetUrl::Embedded,
         security: scenario.target().map(|target| target.security.clone()).unwrap_or_default(),
         login: None,
+        max_rate: None,
         addresses: vec![Address::Tcp(target.parse()?).into()],
     };
     let identity = RunIdentity { run_id: "0".repeat(16), seed: 1 };

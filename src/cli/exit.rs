@@ -9,7 +9,7 @@ pub enum Exit {
     Good = 0,
     /// Wrong arguments.
     Usage = 64,
-    /// Faulty scenario or input file.
+    /// Faulty scenario or input file; runs that may not be compared.
     Scenario = 65,
     /// Target unreachable or preflight refused: nothing could be measured.
     Unreachable = 69,
@@ -21,10 +21,14 @@ pub enum Exit {
     Guard = 77,
     /// A threshold was missed.
     Missed = 90,
+    /// Regression against the baseline.
+    Regression = 91,
     /// The run is invalid: the generator was the limit, a worker was lost, the accounting did not close, or it gave up.
     Invalid = 92,
     /// Safety stop: the target showed distress that the scenario agreed to respect.
     Distress = 94,
+    /// The comparison shows neither a regression nor that there is none.
+    Inconclusive = 95,
     /// Interrupted by Ctrl-C: partial results, no verdict.
     Interrupted = 130,
     /// Ended by SIGTERM: partial results, no verdict.
@@ -33,7 +37,7 @@ pub enum Exit {
 
 impl Exit {
     /// What wins where several apply, strongest first.
-    const ORDER: [Self; 12] = [
+    const ORDER: [Self; 14] = [
         Self::Bug,
         Self::Results,
         Self::Guard,
@@ -43,6 +47,8 @@ impl Exit {
         Self::Invalid,
         Self::Unreachable,
         Self::Missed,
+        Self::Regression,
+        Self::Inconclusive,
         Self::Scenario,
         Self::Usage,
         Self::Good,
@@ -67,15 +73,17 @@ pub(super) const EXIT_CODES_HELP: &str = "\
 Exit codes:
     0  valid run, thresholds met
    64  wrong arguments
-   65  faulty scenario or input file
+   65  faulty scenario or input file; runs that may not be compared
    69  target unreachable or preflight refused: nothing could be measured
    70  a bug in smtpbench
    73  results cannot be written
    77  the safety guard refused the target
    90  a threshold missed (one with no samples counts as missed); find-max: no rate held
+   91  regression against the baseline (--fail-on regression)
    92  run invalid: the generator was the limit, a worker was lost, the accounting did not close,
        or a run without --for gave up, since messages could not be sent any more
    94  safety stop: the target showed distress that the scenario agreed to respect
+   95  comparison inconclusive (--fail-on inconclusive)
   130  interrupted (143 by SIGTERM): partial results, no verdict";
 
 /// Why a command ends early: what is said on stderr, and the code.
@@ -132,6 +140,9 @@ mod tests {
         assert_eq!(Exit::Distress.or(Exit::Interrupted), Exit::Interrupted);
         assert_eq!(Exit::Unreachable.or(Exit::Missed), Exit::Unreachable);
         assert_eq!(Exit::Bug.or(Exit::Interrupted), Exit::Bug);
+        assert_eq!(Exit::Regression.or(Exit::Missed), Exit::Missed);
+        assert_eq!(Exit::Inconclusive.or(Exit::Regression), Exit::Regression);
+        assert_eq!(Exit::Good.or(Exit::Inconclusive), Exit::Inconclusive);
     }
 
     #[test]

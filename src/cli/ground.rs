@@ -11,6 +11,7 @@ use super::launch::{launch, log_name};
 use super::preflight::{self, Learned};
 use super::say;
 use super::target::{Aim, aim};
+use crate::clock::Duration;
 use crate::message::render::RunIdentity;
 use crate::message::{Content, Mark};
 use crate::net::limits;
@@ -38,6 +39,8 @@ pub(super) struct Side {
     pub(super) dead: Option<Dead>,
     /// What was started for it; runs as long as this lives.
     server: Mutex<Option<Server>>,
+    /// How, and at which port where that was chosen.
+    start: Option<(Launch, Option<u16>)>,
     /// Serves as long as this lives.
     sink: Option<Sink>,
 }
@@ -135,6 +138,23 @@ impl Ground {
         &self.sides[0]
     }
 
+    /// Starts anew what was started for the last run: each run of several has a fresh server. What it says goes to the
+    /// folder `logs`.
+    ///
+    /// # Errors
+    /// When one does not come so far as to greet.
+    pub(super) fn start_again(&self, wait: Option<Duration>, logs: &Path) -> Result<(), Stop> {
+        for side in self.sides.iter().filter(|side| side.dead.is_none()) {
+            let Some((command, port)) = &side.start else { continue };
+            // The old one has the port until it is gone.
+            drop(side.server().take());
+            let log = logs.join(log_name(&side.plan.targets[0].name));
+            *side.server() =
+                Some(launch(&side.plan, command, *port, &log, wait, &self.interrupts)?);
+        }
+        Ok(())
+    }
+
     /// Whether any preflight was deferred.
     pub(super) fn deferred(&self) -> bool {
         self.sides.iter().any(|side| side.learned.deferred)
@@ -164,12 +184,13 @@ impl Side {
             false => Learned::default(),
         };
         let (plan, server) = (Arc::clone(plan), Mutex::new(server));
-        Ok(Self { plan, learned, dead: None, server, sink })
+        Ok(Self { plan, learned, dead: None, server, start: start.cloned(), sink })
     }
 
     fn dead(plan: Arc<Plan>, stop: &Stop) -> Self {
         let dead = Some(Dead { message: stop.in_short() });
-        Self { plan, learned: Learned::default(), dead, server: Mutex::new(None), sink: None }
+        let (learned, server) = (Learned::default(), Mutex::new(None));
+        Self { plan, learned, dead, server, start: None, sink: None }
     }
 
     /// What its server takes counts from here on.

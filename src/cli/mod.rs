@@ -1,6 +1,7 @@
 //! The face: one file a subcommand. Nothing below this layer prints or exits.
 
 mod check;
+mod compare;
 mod course;
 mod exit;
 mod find_max;
@@ -13,6 +14,7 @@ mod once;
 mod plan;
 mod preflight;
 mod printed;
+mod repeat;
 mod report;
 mod run;
 mod sink;
@@ -58,6 +60,9 @@ enum Command {
     /// Run a scenario at several rates: the curve of response time against load
     #[command(after_help = EXIT_CODES_HELP)]
     Sweep(sweep::SweepArgs),
+    /// Compare result folders: differences with intervals, and a verdict
+    #[command(after_help = EXIT_CODES_HELP)]
+    Compare(compare::CompareArgs),
     /// Read a scenario and report every fault at once; no network
     Check(check::CheckArgs),
     /// Show what a run would do: schedule, sessions, ports, bytes, memory; no network
@@ -96,6 +101,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::FindMax(args)) => find_max::find_max(&args),
         Some(Command::Sweep(args)) => sweep::sweep(&args),
+        Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Check(args)) => check::check(&args),
         Some(Command::Plan(args)) => plan::plan(&args),
         Some(Command::Once(args)) => once::once(&args),

@@ -7,11 +7,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::compare::AgainstFlags;
 use super::course::Course;
 use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
 use super::ground::{Ground, Side, Survey};
 use super::launch::log_name;
+use super::repeat::{RepeatFlags, Repeats, repeat};
 use super::{colour, print, say};
 use crate::clock::{self, Duration, Instant};
 use crate::engine::worker::Told;
@@ -51,12 +53,24 @@ pub(super) struct RunArgs {
     /// No progress
     #[arg(long, short, env = "SMTPBENCH_QUIET", value_parser = FalseyValueParser::new())]
     quiet: bool,
+    #[command(flatten)]
+    repeats: RepeatFlags,
+    #[command(flatten)]
+    against: AgainstFlags,
 }
 
 /// Runs a scenario and reports.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     let scenario = args.load.scenario(args.scenario.as_deref())?;
+    let baseline = args.against.read()?;
     let survey = Survey::new(scenario, &args.load)?;
+    if let Some(times) = args.repeats.times() {
+        let RunArgs { load, quiet, repeats: flags, .. } = args;
+        let repeats = Repeats { times, flags, load, out: args.out.as_deref(), quiet: *quiet };
+        return repeat(survey, &repeats, |folder| {
+            args.against.judge(baseline.as_ref(), folder.path(), |n, bytes| folder.write(n, bytes))
+        });
+    }
     let mut folder = folder(args, survey.scenario())?;
     let targets = survey.scenario().targets.iter();
     let logs: Vec<PathBuf> =
@@ -79,6 +93,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
         print(DEFERRED)?;
     }
     saved?;
+    let exit = match ground.interrupts.heard() {
+        Some(_) => exit,
+        None => exit.or(args
+            .against
+            .judge(baseline.as_ref(), folder.path(), |name, bytes| folder.write(name, bytes))?),
+    };
     print(&format!("\nresults: {}", folder.path().display()))?;
     Ok(exit)
 }

@@ -6,13 +6,15 @@ use crate::measure::addresses::AddressRow;
 use crate::measure::extensions::{ExtensionTally, RoundTripTally};
 use crate::measure::histogram::{Estimate, Histogram};
 use crate::measure::note::Remark;
-use crate::measure::outcome::{Clock, Failure, Outcome};
+use crate::measure::outcome::{Clock, Failure, Fate, Outcome};
 use crate::measure::tally::{ArrivalTally, FateCounts};
 use crate::measure::thresholds::ThresholdRow;
 use crate::measure::tls::TlsTally;
 use crate::measure::validity::{Validity, Verdict};
 use crate::measure::watch::Stopped;
+use crate::stats::binomial::as_f64;
 use crate::stats::quantile::Quantile;
+use crate::stats::rate::Rate;
 use crate::stats::share::Share;
 
 /// The rows of every result file, and what a person reads first.
@@ -76,6 +78,33 @@ impl Summary {
         self.intervals.clear();
         self.totals.iter_mut().for_each(|row| row.messages_per_s = None);
         self.stages.iter_mut().for_each(|row| row.messages_per_s = None);
+    }
+
+    /// Accepted messages a second with the interval that the time series of the judged stages gives it; `None` where
+    /// there is no rate, or too few slices to say.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        let per_s = self.totals.first()?.messages_per_s?;
+        let slice = self.interval.as_secs_f64();
+        let mut slices: Vec<(f64, (f64, f64))> = Vec::new();
+        for row in self.intervals.iter().filter(|row| self.judged_stages.contains(&row.stage)) {
+            // Behind the end of its stage a slice has no rate.
+            let Some(rate) = row.messages_per_s else { continue };
+            let accepted = as_f64(row.fates.of(Fate::Accepted));
+            let covered = if rate > 0.0 { (accepted / rate).min(slice) } else { slice };
+            match slices.last_mut() {
+                // Stages that follow one another share a slice, those side by side have it both.
+                Some((second, sum)) if *second == row.second => {
+                    *sum = (sum.0 + accepted, (sum.1 + covered).min(slice));
+                }
+                _ => slices.push((row.second, (accepted, covered))),
+            }
+        }
+        let slices: Vec<(f64, f64)> = slices.into_iter().map(|(_, sum)| sum).collect();
+        let rate = Rate::of(&slices)?;
+        // About the rate of the whole window, which also counts what began before it.
+        let (low, high) = (per_s - (rate.per_s - rate.low), per_s + (rate.high - rate.per_s));
+        Some(Rate { per_s, low: low.max(0.0), high })
     }
 
     /// Whether every threshold was kept.

@@ -34,6 +34,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
     let url = TargetUrl::parse("smtp://127.0.0.1:2525").unwrap();
     Plan {
         scenario: Scenario {
+            driver: crate::scenario::driver::Driver::Auto,
             name: "known".to_owned(),
             path: None,
             text: "name = \"known\"\n".to_owned(),

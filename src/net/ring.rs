@@ -220,6 +220,9 @@ impl RingStream {
             return Poll::Ready(Ok(bytes));
         }
         if let Some(ended) = connection.ended {
+            // The system tells of a reset once, and then to the write that met it; all that is left to read is the end.
+            let reset = connection.send_failed.filter(|error| *error == Errno::CONNRESET);
+            let ended = reset.map_or(ended, Err);
             return Poll::Ready(ended.map(|()| 0).map_err(io::Error::from));
         }
         wait(&mut connection.reader, cx);

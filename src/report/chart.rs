@@ -261,7 +261,7 @@ fn text(out: &mut String, at: (f64, f64), anchor: &str, style: (&str, u32), text
     );
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

@@ -1,5 +1,7 @@
 //! The CSV files of a result folder. Their columns are explained in `results/README.md`.
 
+use std::collections::BTreeMap;
+
 use super::beside::{accepted_in_all, cpu_us_per_message};
 use crate::clock::Duration;
 use crate::measure::histogram::Estimate;
@@ -9,12 +11,15 @@ use crate::measure::summary::{Figures, Summary};
 use crate::measure::thresholds::Unit;
 use crate::report::escape::cell;
 use crate::report::record::{Record, TargetRecord};
+use crate::stats::rate::Rate;
 use crate::stats::share::Share;
 
 const SUMMARY: &[&str] = &[
     "target",
     "verdict",
     "messages_per_s",
+    "messages_per_s_low",
+    "messages_per_s_high",
     "messages_per_h",
     "accepted_share",
     "accepted_share_low",
@@ -63,6 +68,8 @@ const REPLIES: &[&str] = &[
     "outcome",
     "count",
     "share",
+    "share_low",
+    "share_high",
     "sample_text",
 ];
 const OUTCOMES: &[&str] = &[
@@ -236,8 +243,9 @@ fn totals(summary: &Summary) -> Vec<Vec<String>> {
             cell(row.target.as_bytes()),
             summary.validity.verdict.to_string(),
             optional(row.messages_per_s.map(number)),
-            optional(row.messages_per_s.map(|rate| number(rate * 3600.0))),
         ];
+        cells.extend(ends(summary.rate()));
+        cells.push(optional(row.messages_per_s.map(|rate| number(rate * 3600.0))));
         cells.extend(share(row.accepted));
         cells.extend(estimate(row.eod_p50));
         cells.extend(estimate(row.eod_p99));
@@ -288,7 +296,14 @@ fn figures(figures: &Figures) -> Vec<String> {
 }
 
 fn replies(summary: &Summary) -> Vec<Vec<String>> {
+    let mut bases: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
+    for row in &summary.replies {
+        let base = bases.entry((&row.stage, &row.script, &row.step)).or_default();
+        *base = base.saturating_add(row.count);
+    }
     let rows = summary.replies.iter().map(|row| {
+        let base = bases[&(row.stage.as_str(), row.script.as_str(), row.step.as_str())];
+        let [_, low, high] = share(Share::of(row.count, base));
         vec![
             cell(row.target.as_bytes()),
             cell(row.stage.as_bytes()),
@@ -299,6 +314,8 @@ fn replies(summary: &Summary) -> Vec<Vec<String>> {
             row.outcome.name().to_owned(),
             row.count.to_string(),
             number(row.share),
+            low,
+            high,
             cell(&row.sample_text),
         ]
     });
@@ -412,6 +429,11 @@ fn thresholds(summary: &Summary) -> Vec<Vec<String>> {
         ]
     });
     rows.collect()
+}
+
+/// The ends of a rate's interval.
+pub(super) fn ends(rate: Option<Rate>) -> [String; 2] {
+    [rate.map(|rate| rate.low), rate.map(|rate| rate.high)].map(|end| optional(end.map(number)))
 }
 
 pub(super) fn share(share: Option<Share>) -> [String; 3] {

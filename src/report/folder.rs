@@ -126,6 +126,14 @@ impl ResultFolder {
         write(&self.path, MANIFEST, &manifest::write(record))
     }
 
+    /// Writes another file beside those of the run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+        write(&self.path, name, bytes)
+    }
+
     /// Saves for the last time, gives the histogram log its name, and writes the page.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The rows of the judged stages, added up over them: what a person is shown.
 
 use crate::measure::summary::{FailureRow, ReplyRow, Summary};
+use crate::stats::share::Share;
 
 /// Replies, a row for each kind in a script.
 pub(super) fn replies(summary: &Summary) -> Vec<ReplyRow> {
@@ -26,6 +27,13 @@ pub(super) fn replies(summary: &Summary) -> Vec<ReplyRow> {
         row.share = ratio(row.count, of_step.sum());
     }
     rows
+}
+
+/// What `row` is of all `rows` to the same step of the same script, with its interval.
+pub(super) fn share(rows: &[ReplyRow], row: &ReplyRow) -> Option<Share> {
+    let base = rows.iter().filter(|other| other.script == row.script && other.step == row.step);
+    let base = base.map(|other| other.count);
+    Share::of(row.count, base.fold(0, u64::saturating_add))
 }
 
 /// Failures, a row for each kind at a step.

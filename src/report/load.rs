@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::margin;
 use super::record::PlanFacts;
-use super::text::{decimal, grouped, percent, time};
+use super::text::{decimal, grouped, percent};
 use crate::measure::summary::{StageRow, Summary};
 use crate::plan::Plan;
 use crate::scenario::load::{
@@ -211,7 +212,7 @@ pub(super) fn stage_table(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let mut lines = vec![format!(
-        "{:20}{:>9}{:>11}{:>11}{:>11}{:>13}{:>13}{:>11}",
+        "{:14}{:>9}{:>9}{:>9}{:>11}{:>16}{:>16}{:>16}",
         "stage",
         "length",
         "due",
@@ -226,23 +227,20 @@ pub(super) fn stage_table(summary: &Summary) -> Vec<String> {
 }
 
 fn stage_line(row: &StageRow) -> String {
-    let value = |estimate: Option<crate::measure::histogram::Estimate>| {
-        time(estimate.map(|estimate| estimate.value))
-    };
     let rate = match row.messages_per_s {
         Some(rate) => decimal(rate),
         None if row.ramp => "(a curve)".to_owned(),
         None => "-".to_owned(),
     };
     format!(
-        "{:20}{:>9}{:>11}{:>11}{rate:>11}{:>13}{:>13}{:>11}",
-        super::text::cut(&row.stage, 19),
+        "{:14}{:>9}{:>9}{:>9}{rate:>11}{:>16}{:>16}{:>16}",
+        super::text::cut(&row.stage, 13),
         format!("{:.1} s", row.window.as_secs_f64()),
         grouped(row.arrivals.due),
         grouped(row.arrivals.started),
-        value(row.response_p50),
-        value(row.response_p99),
-        value(row.lag_p99),
+        margin::estimate(row.response_p50),
+        margin::estimate(row.response_p99),
+        margin::estimate(row.lag_p99),
     )
 }
 

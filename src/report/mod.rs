@@ -2,6 +2,7 @@
 
 mod beside;
 pub mod chart;
+pub mod comparison;
 pub mod csv;
 pub mod document;
 pub mod escape;
@@ -14,11 +15,13 @@ mod judged;
 pub mod junit;
 pub mod load;
 pub mod manifest;
+mod margin;
 pub mod markdown;
 pub mod metrics;
 pub mod plan;
 pub mod prometheus;
 pub mod record;
+pub mod runs;
 pub mod saved;
 #[cfg(test)]
 mod tests;

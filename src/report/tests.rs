@@ -219,9 +219,9 @@ fn headers_are_the_promised_ones() {
         headers.push_str(&format!("{name}: {first}\n"));
     }
     expect![[r#"
-        summary.csv: target,verdict,messages_per_s,messages_per_h,accepted_share,accepted_share_low,accepted_share_high,eod_us_p50,eod_us_p50_low,eod_us_p50_high,eod_us_p99,eod_us_p99_low,eod_us_p99_high
+        summary.csv: target,verdict,messages_per_s,messages_per_s_low,messages_per_s_high,messages_per_h,accepted_share,accepted_share_low,accepted_share_high,eod_us_p50,eod_us_p50_low,eod_us_p50_high,eod_us_p99,eod_us_p99_low,eod_us_p99_high
         latency.csv: target,stage,script,step,clock,outcome,count,overflow_count,us_min,us_mean,us_stddev,us_p50,us_p75,us_p90,us_p95,us_p99,us_p99_9,us_p99_99,us_max,us_p50_low,us_p50_high,us_p95_low,us_p95_high,us_p99_low,us_p99_high
-        replies.csv: target,stage,script,step,reply_code,enhanced_code,outcome,count,share,sample_text
+        replies.csv: target,stage,script,step,reply_code,enhanced_code,outcome,count,share,share_low,share_high,sample_text
         outcomes.csv: target,stage,script,unit,outcome,count,base,share,share_low,share_high
         failures.csv: target,stage,script,step,failure,fault,count,detail
         addresses.csv: target,stage,number,host,address,preference,sessions,connect_failures,attempted,accepted,deferred,rejected,failed,in_doubt,unfinished,connect_us_p50,connect_us_p50_low,connect_us_p50_high,connect_us_p99,connect_us_p99_low,connect_us_p99_high,greeting_us_p50,greeting_us_p50_low,greeting_us_p50_high,greeting_us_p99,greeting_us_p99_low,greeting_us_p99_high,eod_us_p50,eod_us_p50_low,eod_us_p50_high,eod_us_p99,eod_us_p99_low,eod_us_p99_high
@@ -251,16 +251,16 @@ fn rows_are_the_known_values() {
         }
     }
     expect![[r#"
-        target,valid,80,288000,0.97561,0.961777,0.984517,3963,3807,4163,9831,9671,9903
+        target,valid,80,80,80,288000,0.97561,0.961777,0.984517,3963,3807,4163,9831,9671,9903
         target,warmup,submit,noop,service,all,0,2,,,,,,,,,,,,,,,,,
         target,warmup,submit,noop,service,timeout,0,2,,,,,,,,,,,,,,,,,
         target,steady,all,eod,service,all,738,0,1007,4553,2409,4043,6071,8519,9327,10031,,,10127,3843,4251,9071,9631,9871,10103
         target,steady,all,eod,service,accepted,720,0,1007,4478,2358,3963,5927,8327,9127,9831,,,9927,3807,4163,8887,9447,9671,9903
         target,steady,all,eod,service,rejected,18,0,5004,7553,2518,5063,,,,,,,10127,5035,10071,,,,
-        target,warmup,submit,eod,250,2.0.0,accepted,80,0.97561,2.0.0 queued
-        target,warmup,submit,eod,550,5.7.1,rejected,2,0.02439,5.7.1 =no\x1b[2J
-        target,steady,submit,eod,250,2.0.0,accepted,720,0.97561,2.0.0 queued
-        target,steady,submit,eod,550,5.7.1,rejected,18,0.02439,5.7.1 =no\x1b[2J
+        target,warmup,submit,eod,250,2.0.0,accepted,80,0.97561,0.915366,0.993286,2.0.0 queued
+        target,warmup,submit,eod,550,5.7.1,rejected,2,0.02439,0.006714,0.084634,5.7.1 =no\x1b[2J
+        target,steady,submit,eod,250,2.0.0,accepted,720,0.97561,0.961777,0.984517,2.0.0 queued
+        target,steady,submit,eod,550,5.7.1,rejected,18,0.02439,0.015483,0.038223,5.7.1 =no\x1b[2J
         target,steady,submit,message,offered,738,,,,
         target,steady,submit,message,not_started,0,738,0,0,0.004065
         target,steady,submit,message,attempted,738,738,1,0.995935,1
@@ -305,7 +305,7 @@ fn nothing_measured_is_empty_cells() {
     let (plan, summary) = empty();
     let record = record(&plan, summary);
     let files = csv::files(&record);
-    assert_eq!(file(&files, "summary.csv").lines().nth(1), Some("target,valid,,,,,,,,,,,"));
+    assert_eq!(file(&files, "summary.csv").lines().nth(1), Some("target,valid,,,,,,,,,,,,,"));
     assert_eq!(
         file(&files, "thresholds.csv"),
         "target,threshold,value,limit,verdict\ntarget,accepted > 99%,,0.99,fail\n\
@@ -335,20 +335,20 @@ fn a_person_reads_the_verdict_first() {
                      pass  eod.p99 < 500ms                          9.83 ms
                      pass  eod.p99.9 < 500ms                        9.93 ms (estimate, 720 samples)
 
-        messages     80.0 a second, 288,000 an hour: 720 accepted in 9.00 s
+        messages     80.0 a second (80.0 to 80.0), 288,000 an hour: 720 accepted in 9.00 s
         accepted     97.56 % (96.18 % to 98.45 %) of 738 attempted
         rejected     18, 2.44 % (1.55 % to 3.82 %)
         mail data    2.8 MiB of accepted messages
         accounting   closes; messages: 738 offered = 0 not started + 720 accepted + 18 rejected
                      recipients: 738 offered = 0 not started + 720 accepted + 18 rejected
 
-        step                      count       p50       p95       p99  95 % interval of p99          max
-        eod                         720   3.96 ms   9.13 ms   9.83 ms  9.67 ms .. 9.90 ms        9.93 ms
-        noop                         18         -         -         -  -                      over 15 min
+        step                 count             p50             p95      p99  95 % interval of p99        max
+        eod                    720   3.96 ms ±5.0%   9.13 ms ±3.5%  9.83 ms  9.67 ms .. 9.90 ms      9.93 ms
+        noop                    18               -               -        -  -                       >15 min
 
-        reply to         code enhanced  outcome           count    share  text of the first
-        eod               550 5.7.1     rejected             18   2.44 %  5.7.1 =no\x1b[2J
-        eod               250 2.0.0     accepted            720  97.56 %  2.0.0 queued
+        reply to         code enhanced  outcome          count            share  text of the first
+        eod               550 5.7.1     rejected            18      2.44 % ±1.4  5.7.1 =no\x1b[2J
+        eod               250 2.0.0     accepted           720     97.56 % ±1.4  2.0.0 queued
 
         failure of      what            fault             count  detail of the first
         noop            timed_out       peer                 18  =1+1
@@ -420,13 +420,13 @@ fn several_addresses_have_a_block_and_one_has_none() {
     let two = shown(&[("mx1.a-rather-long-domain.test", 10), ("b.test", 20)]);
     assert!(two.lines().all(|line| line.chars().count() <= 100), "{two}");
     let block: Vec<&str> = two.lines().skip_while(|line| !line.starts_with("address")).collect();
-    assert!(block[1].starts_with("mx1.a-rather-long-domain.test ([2…"), "{two}");
+    assert!(block[1].starts_with("mx1.a-rather-long-domain.test… "), "{two}");
     let cells = |row: &'static str| row.split_whitespace().collect::<Vec<_>>();
     assert_eq!(
         block[2].split_whitespace().collect::<Vec<_>>()[2..],
-        cells("9 0 0 250 µs - -"),
+        cells("9 0 0 250 µs ±0% - -"),
         "{two}"
     );
-    assert_eq!(block[1].split_whitespace().collect::<Vec<_>>()[2..], cells("0 1 0 - - -"), "{two}");
+    assert_eq!(block[1].split_whitespace().collect::<Vec<_>>()[1..], cells("0 1 0 - - -"), "{two}");
     assert!(!shown(&[("mx1.test", 10)]).contains("address  "));
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{beside, extensions, judged, load, tls};
+use super::{beside, extensions, judged, load, margin, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::addresses::AddressRow;
 use crate::measure::histogram::Estimate;
@@ -225,7 +225,10 @@ fn rates(text: &mut Text, summary: &Summary) {
         let rate = match total.messages_per_s {
             Some(rate) => {
                 let hour = rate * 3600.0;
-                format!("{} a second, {} an hour", decimal(rate), whole(hour))
+                let interval = summary.rate().map_or(String::new(), |rate| {
+                    format!(" ({} to {})", decimal(rate.low), decimal(rate.high))
+                });
+                format!("{} a second{interval}, {} an hour", decimal(rate), whole(hour))
             }
             None if summary.window.is_zero() => "no rate, as no time passed".to_owned(),
             None => "a curve, see intervals.csv".to_owned(),
@@ -290,7 +293,7 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
         return;
     }
     text.row(&format!(
-        "{:20}{:>11}{:>10}{:>10}{:>10}  {:23}{:>10}",
+        "{:16}{:>10}{:>16}{:>16}{:>9}  {:22}{:>9}",
         "step", "count", "p50", "p95", "p99", "95 % interval of p99", "max"
     ));
     for StepRow { step, clock, figures } in steps {
@@ -300,8 +303,8 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
         };
         if figures.count + figures.overflow_count == 0 {
             text.row(&format!(
-                "{:20}{:>11}{:>10}{:>10}{:>10}  none accepted",
-                cut(&step, 20),
+                "{:16}{:>10}{:>16}{:>16}{:>9}  none accepted",
+                cut(&step, 16),
                 0,
                 "-",
                 "-",
@@ -309,20 +312,16 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
             ));
             continue;
         }
-        let value = |estimate: Option<Estimate>| time(estimate.map(|estimate| estimate.value));
         let interval = interval_of(figures.p99);
-        let max = if figures.overflow_count > 0 {
-            "over 15 min".to_owned()
-        } else {
-            time(figures.us_max)
-        };
+        let max =
+            if figures.overflow_count > 0 { ">15 min".to_owned() } else { time(figures.us_max) };
         text.row(&format!(
-            "{:20}{:>11}{:>10}{:>10}{:>10}  {interval:23}{max:>10}",
-            cut(&step, 20),
+            "{:16}{:>10}{:>16}{:>16}{:>9}  {interval:22}{max:>9}",
+            cut(&step, 16),
             grouped(figures.count + figures.overflow_count),
-            value(figures.p50),
-            value(figures.p95),
-            value(figures.p99),
+            margin::estimate(figures.p50),
+            margin::estimate(figures.p95),
+            time(figures.p99.map(|estimate| estimate.value)),
         ));
     }
 }
@@ -331,7 +330,7 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
 pub(super) fn interval_of(estimate: Option<Estimate>) -> String {
     estimate.map_or("-".to_owned(), |estimate| {
         let high =
-            estimate.high.map_or("over 15 min".to_owned(), |us| Microseconds(us).to_string());
+            estimate.high.map_or(">15 min".to_owned(), |us| Microseconds(us).to_string());
         format!("{} .. {high}", time(estimate.low))
     })
 }
@@ -345,20 +344,19 @@ fn addresses(text: &mut Text, summary: &Summary) {
     }
     text.gap();
     text.row(&format!(
-        "{:35}{:>9}{:>10}{:>11}{:>11}{:>12}{:>12}",
+        "{:31}{:>8}{:>10}{:>9}{:>14}{:>14}{:>14}",
         "address", "sessions", "unreached", "accepted", "connect p50", "eod p50", "eod p99"
     ));
     for row in rows.iter().take(LINES_MAX) {
-        let value = |estimate: Option<Estimate>| time(estimate.map(|estimate| estimate.value));
         text.row(&format!(
-            "{:35}{:>9}{:>10}{:>11}{:>11}{:>12}{:>12}",
-            cut(&row.destination.to_string(), 34),
+            "{:31}{:>8}{:>10}{:>9}{:>14}{:>14}{:>14}",
+            cut(&row.destination.to_string(), 30),
             grouped(row.tally.sessions),
             grouped(row.tally.connect_failures),
             grouped(row.tally.fates.of(Fate::Accepted)),
-            value(row.connect.p50),
-            value(row.eod.p50),
-            value(row.eod.p99),
+            margin::estimate(row.connect.p50),
+            margin::estimate(row.eod.p50),
+            margin::estimate(row.eod.p99),
         ));
     }
     more(text, rows.len(), "addresses.csv");
@@ -376,7 +374,7 @@ fn replies(text: &mut Text, summary: &Summary, plan: &PlanFacts) {
     let script = |name: &str| if scripts { format!("{:11}", cut(name, 10)) } else { String::new() };
     text.gap();
     text.row(&format!(
-        "{}{:16}{:>5} {:10}{:11}{:>12}{:>9}  text of the first",
+        "{}{:16}{:>5} {:10}{:11}{:>11}{:>17}  text of the first",
         script("script"),
         "reply to",
         "code",
@@ -387,14 +385,14 @@ fn replies(text: &mut Text, summary: &Summary, plan: &PlanFacts) {
     ));
     for row in rows.iter().take(LINES_MAX) {
         text.row(&format!(
-            "{}{:16}{:>5} {:10}{:11}{:>12}{:>9}  {}",
+            "{}{:16}{:>5} {:10}{:11}{:>11}{:>17}  {}",
             script(&row.script),
             cut(&row.step, 15),
             row.reply_code,
             row.enhanced_code.as_deref().unwrap_or("-"),
             row.outcome.name(),
             grouped(row.count),
-            percent(row.share),
+            judged::share(&rows, row).map_or("-".to_owned(), margin::share),
             printable(&row.sample_text),
         ));
     }

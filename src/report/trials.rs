@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use super::chart::{Chart, Point, Series};
-use super::csv::{estimate, number, optional, share, table};
-use super::text::{decimal, percent, threshold_value, time};
+use super::csv::{ends, estimate, number, optional, share, table};
+use super::margin;
+use super::text::{percent, threshold_value};
 use crate::measure::histogram::Estimate;
 use crate::measure::outcome::Clock;
 use crate::measure::summary::{StepRow, Summary};
 use crate::measure::validity::Verdict;
 use crate::report::escape::cell;
 use crate::stats::binomial::as_f64;
+use crate::stats::rate::Rate;
 use crate::stats::share::Share;
 use crate::units::ArrivalUnit;
 
@@ -23,6 +25,8 @@ const COLUMNS: &[&str] = &[
     "failed_conditions",
     "achieved_share",
     "messages_per_s",
+    "messages_per_s_low",
+    "messages_per_s_high",
     "accepted_share",
     "accepted_share_low",
     "accepted_share_high",
@@ -66,6 +70,8 @@ pub struct TrialRow {
     pub achieved: Option<f64>,
     /// Accepted messages a second.
     pub messages_per_s: Option<f64>,
+    /// The same with its interval.
+    pub messages_rate: Option<Rate>,
     /// Of attempted messages.
     pub accepted: Option<Share>,
     /// Transactions from their intended start (sessions where there are none): p50, p95, p99.
@@ -93,6 +99,7 @@ impl TrialRow {
             failed: missed.chain(stopped).collect(),
             achieved: arrivals.map(|arrivals| as_f64(arrivals.started) / as_f64(arrivals.due)),
             messages_per_s: total.and_then(|total| total.messages_per_s),
+            messages_rate: summary.rate(),
             accepted: total.and_then(|total| total.accepted),
             response: percentiles(summary, Clock::Response),
             service: percentiles(summary, Clock::Service),
@@ -125,12 +132,17 @@ impl TrialRow {
     /// What was measured, in a few words.
     #[must_use]
     pub fn figures(&self) -> String {
-        let [p50, _, p99] = self.response.map(|one| time(one.map(|one| one.value)));
+        let [p50, _, p99] = self.response.map(margin::estimate);
         format!(
             "{} messages a second accepted ({}), response p50 {p50}, p99 {p99}",
-            self.messages_per_s.map_or("-".to_owned(), decimal),
-            self.accepted.map_or("-".to_owned(), |share| percent(share.value)),
+            self.accepted_per_s(),
+            self.accepted.map_or("-".to_owned(), margin::share),
         )
+    }
+
+    fn accepted_per_s(&self) -> String {
+        let rate = self.messages_per_s.map(|rate| margin::rate(rate, self.messages_rate));
+        rate.unwrap_or_else(|| "-".to_owned())
     }
 
     /// All of it in a line.
@@ -148,7 +160,7 @@ impl TrialRow {
     #[must_use]
     pub fn table(rows: &[Self]) -> String {
         let mut text = format!(
-            "{:>12}{:>12}{:>12}{:>12}{:>14}{:>14}{:>12}  verdict",
+            "{:>10}{:>10}{:>15}{:>15}{:>16}{:>16}{:>16}  verdict",
             "offered/s",
             "achieved",
             "accepted/s",
@@ -158,18 +170,16 @@ impl TrialRow {
             "lag p99"
         );
         for row in rows {
-            let value = |one: Option<Estimate>| time(one.map(|one| one.value));
-            let share = |share: Option<f64>| share.map_or("-".to_owned(), percent);
             let _ = write!(
                 text,
-                "\n{:>12}{:>12}{:>12}{:>12}{:>14}{:>14}{:>12}  {}",
+                "\n{:>10}{:>10}{:>15}{:>15}{:>16}{:>16}{:>16}  {}",
                 short(row.rate),
-                share(row.achieved),
-                row.messages_per_s.map_or("-".to_owned(), decimal),
-                share(row.accepted.map(|share| share.value)),
-                value(row.response[0]),
-                value(row.response[2]),
-                value(row.lag_p99),
+                row.achieved.map_or("-".to_owned(), percent),
+                row.accepted_per_s(),
+                row.accepted.map_or("-".to_owned(), margin::share),
+                margin::estimate(row.response[0]),
+                margin::estimate(row.response[2]),
+                margin::estimate(row.lag_p99),
                 row.verdict(),
             );
         }
@@ -186,6 +196,7 @@ impl TrialRow {
             optional(self.achieved.map(number)),
             optional(self.messages_per_s.map(number)),
         ];
+        cells.extend(ends(self.messages_rate));
         cells.extend(share(self.accepted));
         for one in self.response.into_iter().chain(self.service).chain([self.lag_p99]) {
             cells.extend(estimate(one));

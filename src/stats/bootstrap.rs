@@ -159,6 +159,12 @@ fn block_length(figures: &[f64], intervals: usize) -> usize {
     length.clamp(1, (intervals / BLOCKS_MIN).max(1))
 }
 
+/// The same where nothing is known of the memory: for shares, whose intervals may be all nothing.
+#[must_use]
+pub fn block_of(intervals: usize) -> usize {
+    block_length(&[], intervals)
+}
+
 /// Correlation of each figure with the next.
 fn likeness(figures: &[f64]) -> f64 {
     let mean = figures.iter().sum::<f64>() / as_f64(figures.len()).max(1.0);

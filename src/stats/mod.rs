@@ -3,6 +3,7 @@
 
 pub mod binomial;
 pub mod bootstrap;
+pub mod comparison;
 pub mod distribution;
 pub mod holm;
 pub mod mann_whitney;

@@ -70,6 +70,12 @@ pub fn difference(first: Part, second: Part) -> Between {
 }
 
 impl Between {
+    /// The standard error that its interval stands for.
+    #[must_use]
+    pub fn deviation(&self) -> f64 {
+        (self.high - self.low) / (2.0 * Z)
+    }
+
     /// How often a true difference of at most `margin` looks so much larger; two-sided. Goes by the end of the interval
     /// that lies towards 0, as its width is what is known of the chance.
     #[must_use]

@@ -9,6 +9,8 @@ mod support;
 
 mod auth;
 mod cli;
+mod compare;
+mod docs;
 mod extensions;
 mod figures;
 mod find_max;

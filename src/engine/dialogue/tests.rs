@@ -46,6 +46,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         domains: Vec::new(),
     };
     let scenario = Scenario {
+        driver: crate::scenario::driver::Driver::Auto,
         name: "test".into(),
         path: None,
         text: String::new(),

@@ -10,6 +10,7 @@ fn row(rate: f64, p99: u64, failed: &[&str]) -> TrialRow {
         failed: failed.iter().map(|text| (*text).to_owned()).collect(),
         achieved: Some(1.0),
         messages_per_s: Some(rate * 0.5),
+        messages_rate: Some(Rate { per_s: rate * 0.5, low: rate * 0.4, high: rate * 0.6 }),
         accepted: Share::of(1, 2),
         response: [estimate(p99 / 3), None, estimate(p99)],
         service: [estimate(p99 / 3), None, None],
@@ -24,10 +25,10 @@ fn every_row_has_as_many_cells_as_the_header_and_what_is_unknown_is_empty() {
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0].split(',').count(), COLUMNS.len());
-    assert!(lines[1].starts_with("rate-50,50,messages,held,,1,25,0.5,"), "{csv}");
+    assert!(lines[1].starts_with("rate-50,50,messages,held,,1,25,20,30,0.5,"), "{csv}");
     assert!(lines[1].ends_with(",300,150,600,,,,,,,12,6,24"), "{csv}");
     assert!(
-        lines[2].contains("100.5,messages,missed,accepted > 99% (50.0 %); b,1,50.25,"),
+        lines[2].contains("100.5,messages,missed,accepted > 99% (50.0 %); b,1,50.25,40.2,60.3,"),
         "{csv}"
     );
     let trials: Vec<_> = rows.into_iter().map(|row| (row, "search")).collect();
