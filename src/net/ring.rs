@@ -176,7 +176,11 @@ impl Ring {
     ///
     /// # Errors
     /// As the operating system gives them.
-    pub async fn connect(&self, peer: SocketAddr, source: Option<IpAddr>) -> io::Result<RingStream> {
+    pub async fn connect(
+        &self,
+        peer: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> io::Result<RingStream> {
         let socket = connect::socket(peer, source)?;
         let stream = RingStream { key: self.0.borrow_mut().open(socket, peer), ring: self.clone() };
         poll_fn(|cx| {
@@ -239,7 +243,11 @@ impl RingStream {
     ///
     /// # Errors
     /// As the operating system gives them; those of a write that was queued come with the next one.
-    pub fn poll_write(&self, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut state = self.ring.0.borrow_mut();
         let State { connections, spare, .. } = &mut *state;
         let connection = &mut connections[self.key];
@@ -301,7 +309,14 @@ impl Connection {
         self.connected.get_or_insert(Err(error));
         self.ended.get_or_insert(Err(error));
         self.send_failed.get_or_insert(error);
-        [self.reader.take(), self.writer.take()].into_iter().flatten().for_each(Waker::wake);
+        wake(&mut self.reader);
+        wake(&mut self.writer);
+    }
+}
+
+fn wake(waiting: &mut Option<Waker>) {
+    if let Some(waker) = waiting.take() {
+        waker.wake();
     }
 }
 
@@ -417,7 +432,7 @@ impl State {
                 Operation::Connect => {
                     connection.peer = None;
                     connection.connected = Some(result.map(drop));
-                    connection.writer.take().map(Waker::wake);
+                    wake(&mut connection.writer);
                 }
                 Operation::Receive => {
                     connection.receives = more;
@@ -434,7 +449,7 @@ impl State {
                             connection.ended = Some(result.map(drop));
                         }
                     }
-                    connection.reader.take().map(Waker::wake);
+                    wake(&mut connection.reader);
                 }
                 Operation::Send => {
                     if let Some(mut copy) = connection.outgoing.take() {
@@ -442,11 +457,11 @@ impl State {
                         spare.push(copy);
                     }
                     connection.send_failed = result.err();
-                    connection.writer.take().map(Waker::wake);
+                    wake(&mut connection.writer);
                 }
                 Operation::Writable => {
                     connection.waits_to_write = false;
-                    connection.writer.take().map(Waker::wake);
+                    wake(&mut connection.writer);
                 }
                 Operation::Cancel => {}
             }
@@ -461,8 +476,7 @@ impl State {
 impl Drop for State {
     /// Takes back from the kernel what it may still write to or read from.
     fn drop(&mut self) {
-        let cancelled =
-            self.uring.submitter().register_sync_cancel(None, CancelBuilder::any());
+        let cancelled = self.uring.submitter().register_sync_cancel(None, CancelBuilder::any());
         if cancelled.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
             // Memory that might be written to is better lost than used again.
             std::mem::take(&mut self.connections).into_iter().for_each(std::mem::forget);

@@ -329,8 +329,7 @@ fn steps(text: &mut Text, steps: &[StepRow]) {
 /// The interval of a percentile.
 pub(super) fn interval_of(estimate: Option<Estimate>) -> String {
     estimate.map_or("-".to_owned(), |estimate| {
-        let high =
-            estimate.high.map_or(">15 min".to_owned(), |us| Microseconds(us).to_string());
+        let high = estimate.high.map_or(">15 min".to_owned(), |us| Microseconds(us).to_string());
         format!("{} .. {high}", time(estimate.low))
     })
 }
