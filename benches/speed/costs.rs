@@ -185,7 +185,7 @@ pub(crate) fn engine(arguments: &[String]) -> Outcome<()> {
     let mut collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers);
     let engine = Engine::start(&plan, &layout, &Arc::default(), clock::now(), &sender);
     drop(sender);
-    for snapshot in snapshots {
+    for (_, snapshot) in snapshots {
         collector.add(snapshot);
         black_box(collector.take_completed());
     }
