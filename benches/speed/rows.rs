@@ -37,6 +37,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "pipelined", numbers: &["12"], run: pipelined },
     Row { name: "sink", numbers: &[], run: sink },
     Row { name: "start", numbers: &[], run: start },
+    Row { name: "drivers", numbers: &[], run: drivers },
     Row { name: "costs", numbers: &[], run: costs::measure },
 ];
 
@@ -114,6 +115,22 @@ fn large(bench: &Bench) -> Outcome<Vec<Finding>> {
         (Generator::SmtpSource, "5", "smtp-source -d", Goal::None, Goal::None),
     ];
     against(bench, LARGE, "100 KiB bodies", &others)
+}
+
+/// The engine's two drivers against each other: is the second one worth its code?
+fn drivers(bench: &Bench) -> Outcome<Vec<Finding>> {
+    let server = Server::null_sink(Some(bench.core))?;
+    let generators = [Generator::With("io-uring"), Generator::With("epoll")];
+    let mut findings = Vec::new();
+    for (sessions, goal) in [(100, Goal::AtMost(0.95)), (10, Goal::None), (1, Goal::None)] {
+        let messages = if sessions == 1 { 20_000 } else { KEPT_OPEN.messages };
+        let mail = Mail { sessions, messages, ..KEPT_OPEN }.scaled(bench);
+        let costs = compare(bench, mail, &server, &generators)?;
+        let values = ratios(&cpu_us(&costs[0]), &cpu_us(&costs[1]));
+        let what = format!("CPU, kept open, {sessions} sessions: io_uring / epoll");
+        findings.push(Finding::new("drivers", what, values).target(goal, Goal::None));
+    }
+    Ok(findings)
 }
 
 /// System calls of twice the messages less those of once, so that start and end are not in it.

@@ -29,8 +29,10 @@ impl Mail {
 /// Who sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Generator {
-    /// The program.
+    /// The program, with the driver that it chooses.
     Smtpbench,
+    /// With this driver.
+    With(&'static str),
     /// The yardstick.
     Bare,
     /// The yardstick with twice the work.
@@ -51,11 +53,14 @@ impl Generator {
         let (sessions, messages, size) =
             (sessions.to_string(), messages.to_string(), size.to_string());
         Ok(match self {
-            Self::Smtpbench => {
+            Self::Smtpbench | Self::With(_) => {
                 let target = format!("smtp://{}", server.address);
                 let mut command = smtpbench(&["run", "--quiet", "--target", &target]);
                 command.args(["--sessions", &sessions, "--messages", &messages, "--size", &size]);
                 command.args(reconnect.then_some("--messages-per-session=1"));
+                if let Self::With(driver) = self {
+                    command.args(["--driver", driver]);
+                }
                 command.arg("--out").arg(out);
                 command
             }

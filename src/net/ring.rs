@@ -495,3 +495,6 @@ fn parts(user_data: u64) -> (usize, Operation) {
     let operation = usize::try_from(operation).ok().and_then(|at| OPERATIONS.get(at));
     (key, *operation.unwrap_or(&Operation::Cancel))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 
-/// How many; a power of two. Where all are taken, a connection asks again once some are free.
-const COUNT: u16 = 512;
 /// Bytes of one: more than any reply that is not hostile, so that one completion is one reply.
 const BYTES: u16 = 2048;
 /// What the kernel wants a ring of buffers aligned to.
@@ -41,11 +39,13 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
+    /// How many; a power of two. Where all are taken, a connection asks again once some are free.
+    pub(super) const COUNT: u16 = 512;
     /// Under which number the kernel knows them.
     pub(super) const GROUP: u16 = 0;
 
-    const RING: Layout = layout(COUNT as usize * size_of::<BufRingEntry>());
-    const MEMORY: Layout = layout(COUNT as usize * BYTES as usize);
+    const RING: Layout = layout(Self::COUNT as usize * size_of::<BufRingEntry>());
+    const MEMORY: Layout = layout(Self::COUNT as usize * BYTES as usize);
 
     pub(super) fn register(uring: &IoUring) -> io::Result<Self> {
         let ring = allocate(Self::RING).cast();
@@ -54,12 +54,12 @@ impl Buffers {
         unsafe {
             uring.submitter().register_buf_ring_with_flags(
                 ring.as_ptr() as u64,
-                COUNT,
+                Self::COUNT,
                 Self::GROUP,
                 0,
             )?;
         }
-        (0..COUNT).for_each(|buffer| buffers.give_back(&Chunk::new(buffer, 0)));
+        (0..Self::COUNT).for_each(|buffer| buffers.give_back(&Chunk::new(buffer, 0)));
         Ok(buffers)
     }
 
@@ -67,7 +67,7 @@ impl Buffers {
     pub(super) fn take(&self, chunk: &mut Chunk, into: &mut [u8]) -> usize {
         let length = usize::from(chunk.end - chunk.read).min(into.len());
         let at = usize::from(chunk.buffer) * usize::from(BYTES) + usize::from(chunk.read);
-        // SAFETY: buffer numbers come from the kernel, which knows those below COUNT only; a buffer is not the kernel's
+        // SAFETY: buffer numbers come from the kernel, which knows those below `COUNT` only; a buffer is not the kernel's
         // between its completion and `give_back`.
         let from = unsafe { std::slice::from_raw_parts(self.memory.add(at).as_ptr(), length) };
         into[..length].copy_from_slice(from);
@@ -77,7 +77,7 @@ impl Buffers {
 
     /// Lets the kernel fill the buffer again.
     pub(super) fn give_back(&mut self, chunk: &Chunk) {
-        let at = usize::from(self.tail % COUNT);
+        let at = usize::from(self.tail % Self::COUNT);
         let address = self.memory.as_ptr() as u64 + u64::from(chunk.buffer) * u64::from(BYTES);
         // SAFETY: `at` is within the ring, and the kernel looks at entries before the tail only.
         unsafe {

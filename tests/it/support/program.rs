@@ -66,6 +66,10 @@ impl Smtpbench {
                 command.env_remove(name);
             }
         }
+        // The same tests hold for each of the engine's drivers.
+        if let Some(driver) = std::env::var_os("DRIVER_UNDER_TEST") {
+            command.env("SMTPBENCH_DRIVER", driver);
+        }
         command.args(&self.arguments).envs(self.variables.iter().copied()).env("NO_COLOR", "1");
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
