@@ -19,8 +19,8 @@ pub struct Slot {
     pub number: u64,
     /// Its session.
     pub dialogue: Rc<RefCell<Dialogue>>,
-    /// Where it waits for arrivals.
-    pub seat: Rc<Seat>,
+    /// Where it waits for arrivals, in an open load.
+    pub seat: Option<Rc<Seat>>,
 }
 
 impl Slot {
@@ -29,7 +29,7 @@ impl Slot {
     pub fn new(bench: &Bench, load: u8, number: u64) -> Self {
         let dialogue = Dialogue::new(&bench.plan, load, number, Box::new([]), clock::now());
         let dialogue = Rc::new(RefCell::new(dialogue));
-        Self { load, number, dialogue, seat: Rc::default() }
+        Self { load, number, dialogue, seat: None }
     }
 
     /// Keeps one session open, again and again.
@@ -43,35 +43,40 @@ impl Slot {
             if !left {
                 return;
             }
-            sessions.run(None).await;
+            sessions.admit(None);
+            sessions.run().await;
             Box::pin(sessions.wait()).await;
         }
     }
 
     /// Does what is on its seat, then what the load's pool has for it, until that says to leave.
     pub async fn serve(self, bench: Rc<Bench>) {
-        let slot = self.clone();
-        let load = usize::from(slot.load);
+        let Some(seat) = self.seat.clone() else { return };
+        let load = usize::from(self.load);
         let mut sessions = Sessions::new(&bench, self);
         loop {
-            match slot.seat.given().await {
+            match seat.given().await {
                 Work::Leave => return,
                 Work::Open => {
-                    sessions.run(None).await;
+                    sessions.admit(None);
+                    sessions.run().await;
                     // Arrivals are tried at their time whatever became of the last one; a pool that cannot connect
                     // is not in a hurry.
                     Box::pin(sessions.wait()).await;
                 }
-                Work::Arrival(start) => sessions.run(Some(start)).await,
+                Work::Arrival(start) => {
+                    sessions.admit(Some(start));
+                    sessions.run().await;
+                }
             }
             let next = {
                 let mut desk = bench.desk.borrow_mut();
                 let desk = &mut *desk;
                 let Some(pool) = &mut desk.loads[load].pool else { return };
-                pool.park(&bench.plan, &mut desk.recorder, clock::now(), &slot.seat)
+                pool.park(&bench.plan, &mut desk.recorder, clock::now(), &seat)
             };
             if let Some(work) = next {
-                slot.seat.give(work);
+                seat.give(work);
             }
         }
     }
@@ -93,7 +98,9 @@ impl<'a> Sessions<'a> {
         Self { bench, slot, timer: Timer::default(), count: 0, fruitless: 0 }
     }
 
-    async fn run(&mut self, start: Option<Start>) {
+    /// Makes a session for `start`, or for whatever there is to do. Not a part of [`Sessions::run`]: what that holds while it
+    /// waits is the memory of every session.
+    fn admit(&mut self, start: Option<Start>) {
         let (bench, slot) = (self.bench, &self.slot);
         let plan = &bench.plan;
         let turn = self.count;
@@ -115,17 +122,21 @@ impl<'a> Sessions<'a> {
             dialogue = dialogue.opening();
         }
         *slot.dialogue.borrow_mut() = dialogue;
+    }
+
+    /// Has the session that was admitted last.
+    async fn run(&mut self) {
         if !Box::pin(self.may_connect()).await {
             return;
         }
-        let target = &plan.targets[0];
+        let target = &self.bench.plan.targets[0];
         // Slots begin with different addresses and go round, each in its own turn.
-        let turn = usize::try_from(self.slot.number + turn).unwrap_or(0);
+        let turn = usize::try_from(self.slot.number + self.count - 1).unwrap_or(0);
         let mut session = SessionRun {
-            bench,
+            bench: self.bench,
             dialogue: &self.slot.dialogue,
             timer: &mut self.timer,
-            seat: Some(&self.slot.seat),
+            seat: self.slot.seat.as_ref(),
             transcript: None,
         };
         session.run(target, turn).await;

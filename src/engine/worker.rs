@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::clock::{self, Duration, Instant};
 use crate::engine::desk::{Desk, NumberSource};
 use crate::engine::driver::{Bench, READ_BYTES};
-use crate::engine::pool;
+use crate::engine::pool::{self, Seat};
 use crate::engine::slots::Slot;
 use crate::measure::layout::Layout;
 use crate::measure::recorder::{Recorder, Snapshot};
@@ -181,7 +181,9 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         let Desk { loads, recorder, .. } = &mut *desk;
         let Some(pool) = &mut loads[usize::from(load)].pool else { continue };
         for slot in work.slots.iter().filter(|slot| slot.load == load) {
-            if let Some(pool::Work::Arrival(start)) = slot.seat.take() {
+            if let Some(pool::Work::Arrival(start)) =
+                slot.seat.as_ref().and_then(|seat| seat.take())
+            {
                 pool.give_back(start);
             }
         }
@@ -251,9 +253,10 @@ impl Work<'_> {
                 let made = &mut self.made[usize::from(load)];
                 let number = resolved.slots.start + (*index + *made * plan.workers) as u64;
                 *made += 1;
-                let slot = Slot::new(&self.bench, load, number);
                 // On its seat, and not in its task: a run may be cut before that is first polled.
-                slot.seat.give(work);
+                let seat = Rc::<Seat>::default();
+                seat.give(work);
+                let slot = Slot { seat: Some(seat), ..Slot::new(&self.bench, load, number) };
                 self.slots.push(slot.clone());
                 self.tasks.spawn_local(slot.serve(Rc::clone(&self.bench)));
             }

@@ -47,7 +47,7 @@ pub struct Session<T> {
 
 impl<T> Default for Session<T> {
     fn default() -> Self {
-        Self { parser: ReplyParser::default(), owed: VecDeque::new() }
+        Self { parser: ReplyParser::default(), owed: VecDeque::with_capacity(1) }
     }
 }
 

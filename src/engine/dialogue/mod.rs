@@ -93,7 +93,7 @@ pub struct Dialogue {
     repeats: [u32; REPEAT_DEPTH_MAX],
     transactions_left: u64,
     /// What it arrived as, where sessions arrive by a schedule.
-    arrival: Option<Start>,
+    arrival: Option<Box<Start>>,
     /// The message that it was handed and has not begun.
     handed: Option<Start>,
     /// It was opened to send a message, and has not taken one up yet.

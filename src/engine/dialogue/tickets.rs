@@ -35,7 +35,7 @@ impl Dialogue {
     #[must_use]
     pub fn arriving(mut self, start: Start) -> Self {
         self.transactions_left = start.due.messages.end - start.due.messages.start;
-        self.arrival = Some(start);
+        self.arrival = Some(Box::new(start));
         self
     }
 
