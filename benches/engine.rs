@@ -40,6 +40,7 @@ fn plan(address: SocketAddr, pipelining: bool) -> Arc<Plan> {
         url: TargetUrl::Embedded,
         security: Default::default(),
         login: None,
+        max_rate: None,
         addresses: vec![Address::Tcp(address).into()],
     };
     let identity = RunIdentity { run_id: "0".repeat(16), seed: 1 };

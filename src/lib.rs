@@ -29,6 +29,8 @@ pub mod engine;
 
 pub mod sink;
 
+pub mod server;
+
 pub mod report;
 
 pub mod live;

@@ -15,7 +15,8 @@ use crate::scenario::login::Login;
 use crate::scenario::security::{Security, TlsUse};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::threshold::{DEFAULT_STOP_RULES, StopRule, parse_stop_rule};
-use crate::scenario::{Bound, Load, Scenario, Warmup};
+use crate::scenario::{Bound, Load, Scenario, TargetSpec, Warmup};
+use crate::schedule::blocks::Turns;
 use crate::schedule::{Stage, rebase};
 use crate::smtp::Protocol;
 pub use loads::LoadPlan;
@@ -30,8 +31,12 @@ const INTERVALS: u32 = 600;
 pub struct Plan {
     /// What the user asked for, flags put in.
     pub scenario: Scenario,
-    /// Where it goes; exactly one for now.
+    /// Where it goes: exactly one. A run against several has a plan for each of them.
     pub targets: Vec<Target>,
+    /// Which target of the run it is, from 0.
+    pub side: usize,
+    /// Whose turn it is, where several targets take turns; without it, it is always this one's.
+    pub turns: Option<Turns>,
     /// What the run is called in the mail it sends and in `run.json`, and what fixes every random choice.
     pub identity: RunIdentity,
     /// Threads with an event loop of their own, from 1.
@@ -55,6 +60,8 @@ pub struct Target {
     pub security: Security,
     /// How sessions log in there; `None` where it has no user.
     pub login: Option<Login>,
+    /// Messages a second that may start there at most.
+    pub max_rate: Option<f64>,
     /// Where connections go, by preference; at least one.
     pub addresses: Vec<Destination>,
 }
@@ -86,6 +93,13 @@ impl std::fmt::Display for Destination {
 }
 
 impl Target {
+    /// One whose addresses are not known.
+    #[must_use]
+    pub fn nowhere(spec: &TargetSpec) -> Self {
+        let TargetSpec { name, url, security, login, max_rate, .. } = spec.clone();
+        Self { name, url, security, login, max_rate, addresses: Vec::new() }
+    }
+
     /// The addresses as connection number `turn` tries them: by preference, and among equal ones each first in its
     /// turn. Each is an index, with how often that address was first before.
     pub fn attempts(&self, turn: usize) -> impl Iterator<Item = (usize, usize)> {
@@ -155,19 +169,72 @@ impl Plan {
     ) -> Self {
         target.shuffle(identity.seed);
         let sessions = usize::try_from(scenario.sessions_max()).unwrap_or(usize::MAX);
-        let (loads, stages) = loads::resolve(&scenario);
-        let length = stages.iter().filter_map(|stage| stage.end).max().unwrap_or_default();
-        let mut plan = Self {
+        let plan = Self {
             workers: cores.clamp(1, sessions.max(1)),
-            interval: interval(length),
-            stages,
-            loads,
+            interval: INTERVAL_MIN,
+            stages: Vec::new(),
+            loads: Vec::new(),
+            side: 0,
+            turns: None,
             targets: vec![target],
             identity,
             scenario,
         };
-        plan.interval = plan.interval.min(plan.watch_interval());
+        let mut plan = plan.resolved();
+        plan.interval = plan.usual_interval();
         plan
+    }
+
+    /// The same as target number `side` of a run against several; they take turns where `turns` says so.
+    #[must_use]
+    pub fn beside(self, side: usize, turns: Option<Turns>) -> Self {
+        let mut plan = Self { side, turns, ..self }.resolved();
+        plan.interval = plan.usual_interval();
+        plan
+    }
+
+    /// Loads and stages as the scenario has them, on the clock of the run.
+    fn resolved(mut self) -> Self {
+        (self.loads, self.stages) = loads::resolve(&self.scenario);
+        if let Some(rate) = self.targets.first().and_then(|target| target.max_rate) {
+            // None of them knows of the others.
+            #[expect(clippy::cast_precision_loss, reason = "a scenario has few loads")]
+            let each = rate / self.loads.len().max(1) as f64;
+            self.loads.iter_mut().for_each(|load| load.cap_at(each));
+        }
+        let Some(turns) = &self.turns else { return self };
+        for load in &self.loads {
+            for index in load.stages.clone() {
+                let is_last = index + 1 == load.stages.end;
+                let stage = &mut self.stages[index];
+                stage.start = turns.wall(stage.start);
+                stage.end = stage.end.map(|end| match is_last {
+                    true => turns.wall_end(end),
+                    false => turns.wall(end),
+                });
+            }
+        }
+        self
+    }
+
+    fn usual_interval(&self) -> Duration {
+        let length = self.stages.iter().filter_map(|stage| stage.end).max().unwrap_or_default();
+        let usual = interval(length).min(self.watch_interval());
+        match self.turns.as_ref().map(Turns::block) {
+            // An interval may not hold the blocks of two targets.
+            Some(block) if block.as_nanos() % usual.as_nanos() != 0 => INTERVAL_MIN,
+            Some(block) => usual.min(block),
+            None => usual,
+        }
+    }
+
+    /// How much of the time from `from` to `to`, on the clock of the run, was this target's.
+    #[must_use]
+    pub fn own_time(&self, from: Duration, to: Duration) -> Duration {
+        match &self.turns {
+            None => to.saturating_sub(from),
+            Some(turns) => turns.active(to).saturating_sub(turns.active(from)),
+        }
     }
 
     /// The rules of the safety stop: those that the user wrote; otherwise none where nothing leaves this machine, and
@@ -188,8 +255,7 @@ impl Plan {
     #[must_use]
     pub fn under(mut self, loads: Vec<Load>) -> Self {
         self.scenario.loads = loads;
-        (self.loads, self.stages) = loads::resolve(&self.scenario);
-        self
+        self.resolved()
     }
 
     /// The same run cut down to one session of its first script, with so many messages: neither warmed up nor ended by
@@ -198,6 +264,7 @@ impl Plan {
     pub fn single(&self, messages: u64) -> Self {
         let mut plan = self.clone();
         plan.workers = 1;
+        plan.turns = None;
         plan.scenario.scripts.truncate(1);
         let bound = Some(Bound::Messages(messages));
         plan.under(vec![Load { bound, ..Load::closed(1, None, 1) }])
@@ -325,6 +392,7 @@ mod tests {
             url: TargetUrl::Embedded,
             security: Security::default(),
             login: None,
+            max_rate: None,
             addresses: (0..).zip(preferences).map(host).collect(),
         }
     }

@@ -1,22 +1,30 @@
 //! What is decided while a run goes on: that its warm-up is over, that a rule ends it, that it gets nowhere.
 
+use std::sync::Arc;
+
 use crate::clock::{Duration, Instant};
 use crate::engine::worker::Control;
 use crate::measure::collector::Collector;
+use crate::measure::layout::Layout;
 use crate::measure::stall::Stall;
 use crate::measure::steady::Steady;
+use crate::measure::watch::Watch;
 use crate::plan::Plan;
 use crate::plan::loads::STEADY_MAX;
+use crate::scenario::targets::TARGET_NAME;
 
 use super::say;
 
 /// How far ahead the end of a warm-up is announced: some ticks of the workers.
 const WARMUP_NOTICE: Duration = Duration::from_millis(200);
 
-/// Where a run is on its way.
-pub(super) struct Course<'r> {
+/// Where the run against one target is on its way.
+pub(super) struct Course {
     pub(super) started: Instant,
-    control: &'r Control,
+    /// What was measured so far.
+    pub(super) collector: Collector,
+    layout: Arc<Layout>,
+    control: Arc<Control>,
     stall: Stall,
     /// Watches a warm-up that lasts until it is steady.
     steady: Option<Steady>,
@@ -35,28 +43,48 @@ pub(super) struct Turns {
     pub(super) warmup_end: Option<Duration>,
 }
 
-impl<'r> Course<'r> {
-    pub(super) fn new(plan: &Plan, control: &'r Control, started: Instant) -> Self {
+impl Course {
+    pub(super) fn new(plan: &Plan, started: Instant) -> Self {
+        let layout = Arc::new(Layout::new(plan));
+        let collector = Collector::new(Arc::clone(&layout), plan.interval, plan.workers)
+            .watched_by(Watch::new(plan, &layout));
         Self {
             started,
-            control,
+            collector,
+            layout,
+            control: Arc::default(),
             stall: Stall::new(plan, started),
             steady: plan.warms_up_until_steady().then(Steady::default),
             turns: Turns::default(),
         }
     }
 
+    /// What ends its load.
+    pub(super) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
+    }
+
+    /// What is counted under which name.
+    pub(super) fn layout(&self) -> Arc<Layout> {
+        Arc::clone(&self.layout)
+    }
+
     /// Looks at what is known now.
-    pub(super) fn heed(&mut self, now: Instant, plan: &Plan, collector: &mut Collector) {
+    pub(super) fn heed(&mut self, now: Instant, plan: &Plan) {
+        let Self { collector, .. } = self;
         if let Some(rule) = collector.stopped().filter(|_| !self.turns.stopped) {
             self.turns.stopped = true;
             self.control.drain();
-            say(&format!("stopped: {rule}"));
+            say(&format!("stopped: {}{rule}", of_target(plan)));
         }
         if self.turns.gave_up.is_none()
             && let Some(waited) = self.stall.look(now, &collector.progress())
         {
-            say(&format!("giving up: no session came to a message for {} s", waited.as_secs()));
+            let waited_s = waited.as_secs();
+            say(&format!(
+                "giving up: {}no session came to a message for {waited_s} s",
+                of_target(plan)
+            ));
             self.control.drain();
             self.turns.gave_up = Some(waited);
         }
@@ -70,5 +98,13 @@ impl<'r> Course<'r> {
                 collector.warmup_ended(plan, end);
             }
         }
+    }
+}
+
+/// Which target is spoken of, where the scenario gave it a name.
+fn of_target(plan: &Plan) -> String {
+    match plan.targets.first() {
+        Some(target) if target.name != TARGET_NAME => format!("{}: ", target.name),
+        _ => String::new(),
     }
 }

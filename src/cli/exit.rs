@@ -95,6 +95,13 @@ impl Stop {
         Self { exit, message: message.into(), rendered: false }
     }
 
+    /// What is the matter, in one line.
+    pub(super) fn in_short(&self) -> String {
+        let told = self.to_string();
+        let line = told.lines().find_map(|line| line.strip_prefix("error: "));
+        line.or_else(|| told.lines().next()).unwrap_or_default().to_owned()
+    }
+
     /// Ends with a report that is printed as it is.
     pub(super) fn rendered(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), rendered: true }

@@ -24,9 +24,13 @@ use crate::units::{self, Rate, parse_rate};
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct LoadFlags {
     /// Where the mail goes: smtp:// or smtps://host:port, lmtp://host:port, mx://domain, smtp+unix:///path,
-    /// lmtp+unix:///path or embedded:; or NAME of the scenario's [targets.NAME], or NAME=URL to send it elsewhere
-    #[arg(long, value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetChoice::parse)]
-    pub(super) target: Option<TargetChoice>,
+    /// lmtp+unix:///path or embedded:; or NAME of the scenario's [targets.NAME], or NAME=URL to send it elsewhere, or
+    /// to name it. Several run side by side
+    #[arg(long = "target", value_name = "URL", env = "SMTPBENCH_TARGET", value_parser = TargetChoice::parse)]
+    pub(super) targets: Vec<TargetChoice>,
+    /// Several targets take turns in blocks of that length: whole seconds [default: 2s under closed load]
+    #[arg(long, value_name = "DURATION", env = "SMTPBENCH_INTERLEAVE", value_parser = some_time)]
+    interleave: Option<Duration>,
     /// Confirms that the target is yours: exactly its host (for any that is not on this machine)
     #[arg(long = "i-own", value_name = "HOST")]
     pub(super) owned: Vec<String>,
@@ -194,7 +198,8 @@ impl LoadFlags {
 
     fn overrides(&self) -> Overrides {
         Overrides {
-            target: self.target.clone(),
+            targets: self.targets.clone(),
+            interleave: self.interleave,
             sessions: self.sessions,
             rate: self.rate,
             arrivals: self.arrivals,
@@ -232,7 +237,9 @@ impl LoadFlags {
         let result = match path {
             Some(path) => Source::open(path).and_then(|source| scenario::read(&source, &overrides)),
             None => {
-                overrides.target.get_or_insert(TargetChoice::Url(TargetUrl::Embedded));
+                if overrides.targets.is_empty() {
+                    overrides.targets.push(TargetChoice::Url(TargetUrl::Embedded));
+                }
                 Scenario::quick(&overrides)
             }
         };

@@ -1,77 +1,222 @@
-//! What has to hold before load goes out, found out once for all the runs of a command: the target, a session that it
-//! takes, the machine's limits.
+//! What has to hold before load goes out, found out once for all the runs of a command: targets, a session that each of
+//! them takes, the machine's limits.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::exit::{Exit, Stop};
 use super::flags::{self, LoadFlags};
 use super::interrupt::Interrupts;
+use super::launch::{launch, log_name};
 use super::preflight::{self, Learned};
 use super::say;
 use super::target::{Aim, aim};
 use crate::message::render::RunIdentity;
 use crate::message::{Content, Mark};
 use crate::net::limits;
-use crate::plan::Plan;
-use crate::scenario::Scenario;
+use crate::plan::{Plan, Target};
 use crate::scenario::target::TargetUrl;
+use crate::scenario::{Launch, Scenario};
+use crate::schedule::blocks::Turns;
+use crate::server::{Cost, Server};
 use crate::sink::Sink;
 
-/// Everything is ready for runs of this plan.
+/// Everything is ready for runs of these plans.
 pub(super) struct Ground {
-    pub(super) plan: Arc<Plan>,
-    pub(super) learned: Learned,
+    /// One a target, at least one; they may have a run together.
+    pub(super) sides: Vec<Side>,
     pub(super) interrupts: Interrupts,
     /// Open files wanted and allowed, where those are too few.
     pub(super) descriptors_short: Option<(u64, u64)>,
-    /// Serves as long as this lives.
-    _sink: Option<Sink>,
 }
 
-/// The same without having asked the target anything.
+/// One of the targets.
+pub(super) struct Side {
+    pub(super) plan: Arc<Plan>,
+    pub(super) learned: Learned,
+    /// Why it is left out of the run.
+    pub(super) dead: Option<Dead>,
+    /// What was started for it; runs as long as this lives.
+    server: Mutex<Option<Server>>,
+    /// Serves as long as this lives.
+    sink: Option<Sink>,
+}
+
+/// A target that nothing can be measured of.
+pub(super) struct Dead {
+    /// As a person is told.
+    pub(super) message: String,
+}
+
+/// The same without having asked the targets anything.
 pub(super) struct Survey {
     scenario: Scenario,
     identity: RunIdentity,
-    aim: Aim,
+    aims: Vec<Result<Aim, (Target, Stop)>>,
 }
 
 impl Survey {
-    /// Says what is worth knowing before anything happens, and resolves the target.
+    /// Says what is worth knowing before anything happens, and resolves the targets.
     ///
     /// # Errors
-    /// When there is none, it cannot be resolved, or the guard refuses it.
+    /// When there is none, none can be resolved, or the guard refuses one.
     pub(super) fn new(scenario: Scenario, load: &LoadFlags) -> Result<Self, Stop> {
-        if scenario.target().is_some_and(|target| target.url == TargetUrl::Embedded) {
+        if scenario.targets.iter().any(|target| target.url == TargetUrl::Embedded) {
             say(
                 "target embedded: this measures smtpbench itself on this machine, against its built-in sink, not a server",
             );
         }
         flags::remark(&scenario);
         let identity = load.identity(&scenario);
-        let aim = aim(&scenario, load, identity.seed)?;
-        Ok(Self { scenario, identity, aim })
+        if scenario.targets.len() < 2 {
+            let aims = vec![Ok(aim(&scenario, load, identity.seed)?)];
+            return Ok(Self { scenario, identity, aims });
+        }
+        let mut aims = Vec::new();
+        for spec in &scenario.targets {
+            aims.push(match aim(&scenario.against(spec), load, identity.seed) {
+                Err(stop) if stop.exit == Exit::Unreachable => Err((Target::nowhere(spec), stop)),
+                other => Ok(other?),
+            });
+        }
+        Ok(Self { scenario, identity, aims })
     }
 
-    /// Resolves the plan and tries one session.
+    /// Resolves the plans, starts what is to be started, and tries one session each. `logs` is the folder for what
+    /// servers say.
     ///
     /// # Errors
-    /// When the target cannot be reached, refuses that session, or may not have such mail.
-    pub(super) fn prepare(self, load: &LoadFlags) -> Result<Ground, Stop> {
-        let Self { scenario, identity, aim: Aim { target, sink } } = self;
+    /// When no target can be reached, or each refuses that session; when one may not have such mail.
+    pub(super) fn prepare(self, load: &LoadFlags, logs: &Path) -> Result<Ground, Stop> {
         let interrupts = Interrupts::watch()?;
-        let plan = Arc::new(Plan::new(scenario, target, identity, super::cores()));
-        marked(&plan)?;
-        preflight::wait(&plan, load.wait, &interrupts)?;
-        let learned = match plan.scenario.preflight {
-            true => preflight::preflight(&plan, &interrupts)?,
-            false => Learned::default(),
-        };
-        let descriptors_short = descriptors(&plan, sink.is_some());
-        Ok(Ground { plan, learned, interrupts, descriptors_short, _sink: sink })
+        let count = self.aims.len();
+        let mut sides = Vec::new();
+        for (aimed, spec) in self.aims.into_iter().zip(&self.scenario.targets) {
+            let scenario = self.scenario.against(spec);
+            let identity = self.identity.clone();
+            let (target, reach) = match aimed {
+                Ok(Aim { target, sink, launch }) => (target, Ok((sink, launch))),
+                Err((target, stop)) => (target, Err(stop)),
+            };
+            let plan = Arc::new(Plan::new(scenario, target, identity, super::cores()));
+            let side = match reach {
+                Ok((sink, launch)) => {
+                    marked(&plan)?;
+                    Side::reach(&plan, sink, launch.as_ref(), load, logs, &interrupts)
+                }
+                Err(stop) => Err(stop),
+            };
+            match side {
+                Ok(side) => sides.push(side),
+                Err(stop) if count > 1 && stop.exit == Exit::Unreachable => {
+                    say(&format!("target {}:\n{stop}", plan.targets[0].name));
+                    sides.push(Side::dead(plan, &stop));
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+        if sides.iter().all(|side| side.dead.is_some()) {
+            let message = "no target could be reached: nothing was measured\nmend one of them";
+            return Err(Stop::new(Exit::Unreachable, message));
+        }
+        set_beside(&mut sides, &self.scenario);
+        let descriptors_short = descriptors(&sides);
+        Ok(Ground { sides, interrupts, descriptors_short })
     }
 
     pub(super) fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+}
+
+impl Ground {
+    /// The first target: the only one, where a command is for one.
+    pub(super) fn first(&self) -> &Side {
+        &self.sides[0]
+    }
+
+    /// Whether any preflight was deferred.
+    pub(super) fn deferred(&self) -> bool {
+        self.sides.iter().any(|side| side.learned.deferred)
+    }
+}
+
+impl Side {
+    /// Has a target come so far that load may go to it.
+    fn reach(
+        plan: &Arc<Plan>,
+        sink: Option<Sink>,
+        start: Option<&(Launch, Option<u16>)>,
+        load: &LoadFlags,
+        logs: &Path,
+        interrupts: &Interrupts,
+    ) -> Result<Self, Stop> {
+        let server = match start {
+            None => None,
+            Some((command, port)) => {
+                let log = logs.join(log_name(&plan.targets[0].name));
+                Some(launch(plan, command, *port, &log, load.wait, interrupts)?)
+            }
+        };
+        preflight::wait(plan, load.wait, interrupts)?;
+        let learned = match plan.scenario.preflight {
+            true => preflight::preflight(plan, interrupts)?,
+            false => Learned::default(),
+        };
+        let (plan, server) = (Arc::clone(plan), Mutex::new(server));
+        Ok(Self { plan, learned, dead: None, server, sink })
+    }
+
+    fn dead(plan: Arc<Plan>, stop: &Stop) -> Self {
+        let dead = Some(Dead { message: stop.in_short() });
+        Self { plan, learned: Learned::default(), dead, server: Mutex::new(None), sink: None }
+    }
+
+    /// What its server takes counts from here on.
+    pub(super) fn measure_server(&self) {
+        if let Some(server) = self.server().as_mut() {
+            server.measure();
+        }
+    }
+
+    /// Looks how much memory its server has.
+    pub(super) fn look_at_server(&self) {
+        if let Some(server) = self.server().as_mut() {
+            server.look();
+        }
+    }
+
+    /// What its server has taken.
+    pub(super) fn server_cost(&self) -> Option<Cost> {
+        self.server().as_ref().map(Server::cost)
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives each of several targets its place in the run: its turns, or its share of the cores.
+fn set_beside(sides: &mut [Side], scenario: &Scenario) {
+    if sides.len() < 2 {
+        return;
+    }
+    let alive = sides.iter().filter(|side| side.dead.is_none()).count();
+    let block = scenario.block().filter(|_| alive > 1);
+    let cores = match block {
+        // The others rest meanwhile.
+        Some(_) => super::cores(),
+        None => (super::cores() / alive).max(1),
+    };
+    let mut place = 0;
+    for (index, side) in sides.iter_mut().enumerate() {
+        let mut plan = Plan::clone(&side.plan);
+        plan.workers = plan.workers.min(cores);
+        let turns = block.filter(|_| side.dead.is_none()).map(|block| {
+            place += 1;
+            Turns::new(plan.identity.seed, block, place - 1, alive)
+        });
+        side.plan = Arc::new(plan.beside(index, turns));
     }
 }
 
@@ -101,8 +246,9 @@ fn marked(plan: &Plan) -> Result<(), Stop> {
 }
 
 /// Raises the limit on open files; what is wanted and allowed, where that is too few.
-fn descriptors(plan: &Plan, embedded: bool) -> Option<(u64, u64)> {
-    let (wanted, allowed) = (plan.descriptors(embedded), limits::raise_descriptor_limit().allowed);
+fn descriptors(sides: &[Side]) -> Option<(u64, u64)> {
+    let wanted = sides.iter().map(|side| side.plan.descriptors(side.sink.is_some())).sum();
+    let allowed = limits::raise_descriptor_limit().allowed;
     (wanted > allowed).then(|| {
         say(&format!(
             "note: {wanted} open files are wanted and {allowed} allowed: some sessions will fail \

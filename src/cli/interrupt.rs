@@ -26,7 +26,7 @@ struct Heard {
 /// A run that is told, and how long it may then take.
 #[derive(Debug)]
 struct Steered {
-    control: Arc<Control>,
+    controls: Vec<Arc<Control>>,
     drain: Duration,
 }
 
@@ -68,10 +68,11 @@ impl Interrupts {
         Ok(Self(heard))
     }
 
-    /// Passes what is heard, also what was heard before, to a run whose messages under way have `drain` to end.
-    pub(super) fn steer(&self, control: &Arc<Control>, drain: Duration) {
+    /// Passes what is heard, also what was heard before, to a run whose messages under way have `drain` to end; it has
+    /// a control a target.
+    pub(super) fn steer(&self, controls: Vec<Arc<Control>>, drain: Duration) {
         let mut place = self.0.run.lock().unwrap_or_else(PoisonError::into_inner);
-        *place = Some(Steered { control: Arc::clone(control), drain });
+        *place = Some(Steered { controls, drain });
         self.0.pass(place.as_ref());
     }
 
@@ -118,17 +119,17 @@ impl Heard {
     }
 
     fn pass(&self, run: Option<&Steered>) {
-        let Some(Steered { control, drain }) = run else { return };
+        let Some(Steered { controls, drain }) = run else { return };
         match self.count.load(Ordering::SeqCst) {
             0 => {}
             1 => {
-                control.drain();
+                controls.iter().for_each(|control| control.drain());
                 let drain = format_duration(*drain);
                 say(&format!(
                     "stopping: messages under way have {drain} to end; a second Ctrl-C cuts them"
                 ));
             }
-            _ => control.cut(),
+            _ => controls.iter().for_each(|control| control.cut()),
         }
     }
 }

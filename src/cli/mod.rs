@@ -8,6 +8,7 @@ mod flags;
 mod ground;
 mod guard;
 mod interrupt;
+mod launch;
 mod once;
 mod plan;
 mod preflight;

@@ -9,7 +9,8 @@ use clap::Args;
 use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
 use super::interrupt::Interrupts;
-use super::target::aim;
+use super::launch::{Scratch, launch};
+use super::target::{Aim, aim};
 use super::{preflight, print, say};
 use crate::engine::single::{self, Single};
 use crate::plan::Plan;
@@ -52,9 +53,16 @@ pub(super) fn once(args: &OnceArgs) -> Result<Exit, Stop> {
         say("target embedded: this talks to smtpbench's own sink, not to a server");
     }
     let identity = args.load.identity(&scenario);
-    let aim = aim(&scenario, &args.load, identity.seed)?;
-    let plan = Plan::new(scenario, aim.target, identity, 1);
+    let Aim { target, sink: _sink, launch: start } = aim(&scenario, &args.load, identity.seed)?;
+    let plan = Plan::new(scenario, target, identity, 1);
     let interrupts = Interrupts::watch()?;
+    let log = Scratch::new();
+    let _server = match &start {
+        None => None,
+        Some((command, port)) => {
+            Some(launch(&plan, command, *port, log.path(), args.load.wait, &interrupts)?)
+        }
+    };
     preflight::wait(&plan, args.load.wait, &interrupts)?;
     // Line by line, as it is said: a server that says nothing is seen to.
     let (listener, lines) = sync_channel::<String>(LINES_WAITING);

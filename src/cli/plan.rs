@@ -14,9 +14,10 @@ use super::{print, say};
 use crate::net::limits;
 use crate::plan::outlook::{COUNTED_MAX, Count, Outlook};
 use crate::plan::{Address, Destination, Plan, Target};
-use crate::report::plan::{Machine, arrivals, render};
-use crate::scenario::TargetSpec;
+use crate::report::plan::{Machine, arrivals, render, together};
 use crate::scenario::target::TargetUrl;
+use crate::scenario::{Scenario, TargetSpec};
+use crate::schedule::blocks::Turns;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -34,17 +35,30 @@ pub(super) struct PlanArgs {
 pub(super) fn plan(args: &PlanArgs) -> Result<Exit, Stop> {
     let scenario = args.load.scenario(Some(&args.scenario))?;
     flags::remark(&scenario);
-    let target = unresolved(one_target(&scenario)?);
-    let embedded = target.url == TargetUrl::Embedded;
-    let identity = args.load.identity(&scenario);
-    let plan = Plan::new(scenario, target, identity, super::cores());
-    let outlook = plan.outlook();
+    if scenario.targets.is_empty() {
+        one_target(&scenario)?;
+    }
+    let plans = plans(&scenario, args);
     let machine = Machine {
         descriptors: Some(limits::raise_descriptor_limit().allowed),
         ports: limits::local_ports(),
         memory: limits::free_memory(),
     };
-    let text = render(&plan, &outlook, plan.descriptors(embedded), &machine);
+    let mut text = String::new();
+    for plan in &plans {
+        let descriptors = descriptors(plan);
+        text += &render(plan, &plan.outlook(), descriptors, &machine);
+        text.push('\n');
+    }
+    if let [_, _, ..] = plans.as_slice() {
+        let sessions = plans.iter().map(|plan| plan.scenario.sessions_max()).sum();
+        let files = plans.iter().map(descriptors).sum();
+        text += &together(&plans, sessions, files, &machine);
+    }
+    // The same arrivals for all, in the time of each.
+    let plan = plans.into_iter().next().map(|plan| plan.beside(0, None));
+    let Some(plan) = plan else { return Ok(Exit::Good) };
+    let outlook = plan.outlook();
     match args.write_arrivals.as_deref() {
         None => print(text.trim_end())?,
         Some(path) => {
@@ -62,10 +76,32 @@ pub(super) fn plan(args: &PlanArgs) -> Result<Exit, Stop> {
     Ok(Exit::Good)
 }
 
+/// A plan for each target, as a run against all of them would have it.
+fn plans(scenario: &Scenario, args: &PlanArgs) -> Vec<Plan> {
+    let identity = args.load.identity(scenario);
+    let (block, count) = (scenario.block(), scenario.targets.len());
+    let cores = if block.is_some() { super::cores() } else { (super::cores() / count).max(1) };
+    let plan = |(side, spec): (usize, &TargetSpec)| {
+        let (own, target) = (scenario.against(spec), unresolved(spec));
+        let plan = Plan::new(own, target, identity.clone(), cores);
+        match count {
+            1 => plan,
+            _ => {
+                let turns = block.map(|block| Turns::new(identity.seed, block, side, count));
+                plan.beside(side, turns)
+            }
+        }
+    };
+    scenario.targets.iter().enumerate().map(plan).collect()
+}
+
+fn descriptors(plan: &Plan) -> u64 {
+    plan.descriptors(plan.targets.iter().any(|target| target.url == TargetUrl::Embedded))
+}
+
 /// The target without its names looked up: addresses only where the URL has them.
 fn unresolved(spec: &TargetSpec) -> Target {
-    let TargetSpec { name, url, security, login } = spec.clone();
-    let address = match &url {
+    let address = match &spec.url {
         TargetUrl::Tcp { host, port, .. } => {
             host.parse::<IpAddr>().ok().map(|ip| Address::Tcp(SocketAddr::new(ip, *port)))
         }
@@ -74,7 +110,7 @@ fn unresolved(spec: &TargetSpec) -> Target {
         TargetUrl::Mx { .. } => None,
     };
     let addresses = address.map(Destination::from).into_iter().collect();
-    Target { name, url, security, login, addresses }
+    Target { addresses, ..Target::nowhere(spec) }
 }
 
 /// Whether the arrivals can be listed one by one.

@@ -39,10 +39,7 @@ pub(super) fn wait(
     let mut said = false;
     loop {
         let left = patience.saturating_sub(clock::now().saturating_duration_since(began));
-        let mut plan = with_script(plan, Script::greeting());
-        plan.scenario.timeouts.step = left.max(Duration::from_millis(100));
-        plan.scenario.timeouts.by_step.clear();
-        if run(&plan, interrupts)?.succeeded() {
+        if greeting(plan, left, interrupts)?.is_some() {
             return Ok(());
         }
         if left.is_zero() {
@@ -59,6 +56,22 @@ pub(super) fn wait(
         }
         thread::sleep(single::RETRY_WAIT.min(left));
     }
+}
+
+/// The target's greeting, if it comes in time.
+///
+/// # Errors
+/// When the user has had enough.
+pub(super) fn greeting(
+    plan: &Plan,
+    limit: Duration,
+    interrupts: &Interrupts,
+) -> Result<Option<String>, Stop> {
+    let mut plan = with_script(plan, Script::greeting());
+    plan.scenario.timeouts.step = limit.max(Duration::from_millis(100));
+    plan.scenario.timeouts.by_step.clear();
+    let single = run(&plan, interrupts)?;
+    Ok(single.transcript.greeting().filter(|_| single.succeeded()))
 }
 
 /// Goes through EHLO, the first MAIL and the first RCPT, then RSET and QUIT.

@@ -1,6 +1,6 @@
 //! From the target that was asked for to addresses, with the built-in sink started where that is it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use super::exit::{Exit, Stop};
@@ -15,7 +15,7 @@ use crate::scenario::login::Login;
 use crate::scenario::security::{PemFile, Security, TlsUse};
 use crate::scenario::target::TargetUrl;
 use crate::scenario::via::Carrier;
-use crate::scenario::{Scenario, TargetSpec};
+use crate::scenario::{Launch, Scenario, TargetSpec};
 use crate::sink::logins::Logins;
 use crate::sink::{Capture, ListenAddress, Sink, SinkOptions, SinkTls, Trust};
 use crate::smtp::Protocol;
@@ -25,6 +25,8 @@ use crate::smtp::sasl::Users;
 pub(super) struct Aim {
     pub(super) target: Target,
     pub(super) sink: Option<Sink>,
+    /// What is to be started before it can be, with the port that it is to serve at.
+    pub(super) launch: Option<(Launch, Option<u16>)>,
 }
 
 /// Resolves the target of `scenario` and asks the guard; `seed` is the run's.
@@ -32,7 +34,16 @@ pub(super) struct Aim {
 /// # Errors
 /// When there is none, it cannot be resolved, or the guard refuses it.
 pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags, seed: u64) -> Result<Aim, Stop> {
-    let TargetSpec { name, url, mut security, login } = one_target(scenario)?.clone();
+    let TargetSpec { name, mut url, mut security, login, max_rate, launch } =
+        one_target(scenario)?.clone();
+    let launch = match launch {
+        Some(launch) if launch.any_port => {
+            let port = free_port()?;
+            url = url.at_port(port);
+            Some((launch, Some(port)))
+        }
+        launch => launch.map(|launch| (launch, None)),
+    };
     let family = flags.family();
     if let (TargetUrl::Unix { .. }, Some(_)) = (&url, family) {
         let message =
@@ -59,7 +70,17 @@ pub(super) fn aim(scenario: &Scenario, flags: &LoadFlags, seed: u64) -> Result<A
     }
     check_sources(&scenario.sources, &url, &mut addresses)?;
     TlsClient::new(&security, &url).map_err(|error| Stop::new(Exit::Scenario, error))?;
-    Ok(Aim { target: Target { name, url, security, login, addresses }, sink })
+    Ok(Aim { target: Target { name, url, security, login, max_rate, addresses }, sink, launch })
+}
+
+/// A port of loopback that nobody listens on just now.
+fn free_port() -> Result<u16, Stop> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let port = listener.and_then(|listener| listener.local_addr()).map(|address| address.port());
+    port.map_err(|error| {
+        let message = format!("no port of 127.0.0.1 is free: {error}\nwrite one in `url`");
+        Stop::new(Exit::Unreachable, message)
+    })
 }
 
 /// The one target of a run.

@@ -8,6 +8,7 @@ use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
 use super::ground::{Ground, Survey};
 use super::run::{Concluded, DEFERRED, Run, cannot_write, default_folder};
+use super::target::one_target;
 use super::{print, say};
 use crate::clock::Duration;
 use crate::measure::validity::Verdict;
@@ -67,11 +68,13 @@ impl<'a> Trials<'a> {
         load: &'a LoadFlags,
         flags: &'a TrialFlags,
     ) -> Result<Self, Stop> {
+        // It looks for the rate of one target.
+        one_target(&scenario)?;
         let survey = Survey::new(scenario, load)?;
         let name = format!("{}-{command}", survey.scenario().name);
         let path = flags.out.clone().unwrap_or_else(|| default_folder(&name));
         let folder = RunsFolder::create(&path).map_err(|error| cannot_write(&error))?;
-        match survey.prepare(load) {
+        match survey.prepare(load, &path) {
             Ok(ground) => Ok(Self { ground, folder, load, flags, unit, begun: false }),
             Err(stop) => {
                 folder.discard();
@@ -81,7 +84,7 @@ impl<'a> Trials<'a> {
     }
 
     pub(super) fn plan(&self) -> &Plan {
-        &self.ground.plan
+        &self.ground.first().plan
     }
 
     /// The code of the signal that ends the command, if one came.
@@ -98,11 +101,13 @@ impl<'a> Trials<'a> {
             return Ok(None);
         }
         let mut folder = self.folder.run(name).map_err(|error| cannot_write(&error))?;
-        let run = Run { plan: Arc::new(self.plan_at(rate)), ground: &self.ground };
+        let run = Run { plans: vec![Arc::new(self.plan_at(rate))], ground: &self.ground };
         let quiet = self.flags.quiet || !std::io::stderr().is_terminal();
         let measured = run.measure(&mut folder, quiet);
-        let Concluded { summary, exit, saved } = run.conclude(&mut folder, measured);
+        let Concluded { mut record, exit, saved } = run.conclude(&mut folder, measured);
         saved?;
+        // Trials have one target.
+        let summary = record.targets.remove(0).summary;
         let row = TrialRow::new(name, rate, self.unit, &summary);
         let reasons = summary.validity.reasons;
         if !self.flags.quiet {
@@ -114,7 +119,7 @@ impl<'a> Trials<'a> {
 
     /// The plan of a trial: the same seed, mail of its own name.
     fn plan_at(&self, rate: f64) -> Plan {
-        let plan = Plan::clone(&self.ground.plan);
+        let plan = Plan::clone(self.plan());
         let run_id = self.load.identity(&plan.scenario).run_id;
         let loads = plan.scenario.loads.iter().map(|load| load.at_rate(rate)).collect();
         let mut plan = plan.under(loads);
@@ -129,7 +134,7 @@ impl<'a> Trials<'a> {
 
     /// Ends the command's output.
     pub(super) fn sign(&self) -> Result<(), Stop> {
-        if self.ground.learned.deferred {
+        if self.ground.deferred() {
             print(DEFERRED)?;
         }
         print(&format!("\nresults: {}", self.folder.path().display()))

@@ -9,6 +9,8 @@ use crate::engine::pool::Pool;
 use crate::measure::recorder::{Recorder, Snapshot};
 use crate::plan::loads::number_of;
 use crate::plan::{LoadPlan, Plan};
+use crate::schedule::blocks::Turns;
+use crate::schedule::cap::{Cap, Gate};
 use crate::schedule::{self, Stage};
 use crate::smtp::command::CommandBuffer;
 use crate::smtp::sasl::KeyCache;
@@ -35,6 +37,8 @@ pub struct Desk {
     pub last_ended: Option<Instant>,
     /// Keys of SCRAM logins, once derived.
     pub keys: KeyCache,
+    /// Where several targets take turns.
+    turn: Option<Turn>,
 }
 
 /// What a worker has of one load.
@@ -52,6 +56,17 @@ pub struct LoadDesk {
     next_connect: Option<Instant>,
     /// Least time between two of them.
     connect_every: Duration,
+    /// What the target lets start of a closed load.
+    cap: Option<Gate>,
+}
+
+/// Whose turn it is, as long as nothing changes.
+#[derive(Debug)]
+struct Turn {
+    turns: Turns,
+    from: Duration,
+    until: Duration,
+    is_own: bool,
 }
 
 impl Desk {
@@ -73,6 +88,9 @@ impl Desk {
                 draining: false,
                 promised: 0,
                 next_connect: None,
+                cap: plan.loads[usize::from(index)]
+                    .max_rate
+                    .map(|rate| Gate::new(Cap::per_second(rate).share(plan.workers))),
                 connect_every: per_second.map_or(Duration::ZERO, |per_second| {
                     Duration::from_secs_f64(1.0 / per_second) * workers
                 }),
@@ -89,6 +107,10 @@ impl Desk {
             snapshots: Vec::new(),
             last_ended: None,
             keys: KeyCache::default(),
+            turn: plan.turns.clone().map(|turns| {
+                let (from, until, is_own) = turns.span_at(Duration::ZERO);
+                Turn { turns, from, until, is_own }
+            }),
         }
     }
 
@@ -207,8 +229,41 @@ impl Desk {
         self.planned_stage(plan, load, now).filter(|_| !self.is_draining(load))
     }
 
+    /// How long the next transaction of a closed load has to wait at `now`: for the target's turn, and for its cap.
+    pub fn must_wait(&mut self, load: u8, now: Instant) -> Option<Duration> {
+        let load = &self.loads[usize::from(load)];
+        // What an open load starts, its timetable has put into the target's turns and below its cap.
+        if load.pool.is_some() || (self.turn.is_none() && load.cap.is_none()) {
+            return None;
+        }
+        let offset = now.saturating_duration_since(self.started);
+        let free = load.cap.as_ref().map_or(offset, |gate| gate.next(offset));
+        let wait = self.next_turn(free).saturating_sub(offset);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// A transaction of a load starts: it counts against the cap.
+    pub fn starts(&mut self, load: u8, now: Instant) {
+        let offset = now.saturating_duration_since(self.started);
+        if let Some(gate) = &mut self.loads[usize::from(load)].cap {
+            gate.admit(offset, 1);
+        }
+    }
+
+    /// The first time from `offset` on that is the target's turn.
+    fn next_turn(&mut self, offset: Duration) -> Duration {
+        let Some(turn) = &mut self.turn else { return offset };
+        if !(turn.from..turn.until).contains(&offset) {
+            (turn.from, turn.until, turn.is_own) = turn.turns.span_at(offset);
+        }
+        if turn.is_own { offset } else { turn.turns.next_turn(offset) }
+    }
+
     /// Books the next connection of a load; when it may begin.
     pub fn book_connect(&mut self, load: u8, now: Instant) -> Instant {
+        let offset = now.saturating_duration_since(self.started);
+        let closed = self.loads[usize::from(load)].pool.is_none();
+        let now = if closed { now + (self.next_turn(offset).saturating_sub(offset)) } else { now };
         let load = &mut self.loads[usize::from(load)];
         if load.connect_every.is_zero() {
             return now;

@@ -20,11 +20,10 @@ use std::thread;
 
 use crate::clock::Instant;
 use crate::measure::layout::Layout;
-use crate::measure::recorder::Snapshot;
 use crate::measure::validity::BoundEnd;
 use crate::plan::Plan;
 use desk::NumberSource;
-use worker::{Assignment, Control, WorkerReport};
+use worker::{Assignment, Control, Told, WorkerReport};
 
 /// What the engine knows at the end of a run.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +57,7 @@ impl Engine {
         layout: &Arc<Layout>,
         control: &Arc<Control>,
         started: Instant,
-        snapshots: &SyncSender<Snapshot>,
+        snapshots: &SyncSender<Told>,
     ) -> Self {
         let numbers = NumberSource::of_loads(plan);
         let (mut threads, mut lost) = (Vec::new(), Vec::new());
@@ -72,7 +71,7 @@ impl Engine {
                 started,
                 snapshots: snapshots.clone(),
             };
-            let name = format!("worker-{index}");
+            let name = format!("worker-{}-{index}", plan.side);
             match thread::Builder::new().name(name).spawn(move || worker::run(assignment)) {
                 Ok(thread) => threads.push((index, thread)),
                 Err(error) => lost.push(format!("worker {index} did not start: {error}")),

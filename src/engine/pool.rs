@@ -17,6 +17,7 @@ use crate::measure::tally::Unstarted;
 use crate::plan::Plan;
 use crate::plan::loads::{Due, Itinerary, Timetable};
 use crate::scenario::load::{ArrivalUnit, Overload};
+use crate::schedule::blocks::Turns;
 
 /// A start that is so much behind its intended time, with a session free for it, is late by our own fault.
 pub const LATE: Duration = Duration::from_millis(1);
@@ -121,6 +122,8 @@ pub struct Pool {
 struct Phase {
     /// When its offsets begin.
     base: Instant,
+    /// The turns of the target, with the start of the run and the active time of the base, where targets take turns.
+    turns: Option<(Turns, Instant, Duration)>,
     /// Stage of its first span.
     first_stage: usize,
     warmup: bool,
@@ -158,8 +161,11 @@ impl Pool {
         let phase = |itinerary: Itinerary, warmup: bool, stage: usize| {
             let (worker, workers) = (worker as u64, plan.workers as u64);
             let share = Share { itinerary, worker, workers };
+            let start = plan.stages[stage].start;
+            let turns = plan.turns.as_ref();
             Phase {
-                base: started + plan.stages[stage].start,
+                base: started + start,
+                turns: turns.map(|turns| (turns.clone(), started, turns.active(start))),
                 first_stage: stage,
                 warmup,
                 due: share.clone().peekable(),
@@ -207,17 +213,24 @@ impl Pool {
         if self.closed {
             return None;
         }
-        let Phase { base, due, .. } = &mut self.phase;
-        let next = due.peek().map(|due| *base + due.offset);
+        let next = self.phase.due.peek().map(|due| due.offset);
+        let next = next.map(|offset| self.phase.at(offset));
         next.or_else(|| self.judged_from())
     }
 
     /// Starts what is due at `now`, as far as sessions are free for it.
     pub fn advance(&mut self, plan: &Plan, recorder: &mut Recorder, now: Instant) {
-        while self.phase.due.peek().is_some_and(|due| self.phase.base + due.offset <= now) {
+        while let Some(offset) = self.phase.due.peek().map(|due| due.offset)
+            && self.phase.at(offset) <= now
+        {
             let Some(due) = self.phase.due.next().filter(|_| !self.closed) else { break };
+            let capped = due.capped;
             let start = self.phase.start_of(due);
             recorder.arrival_due(start.stage, self.messages_of(plan, &start));
+            if capped {
+                self.not_started(plan, recorder, &start, Unstarted::Capped);
+                continue;
+            }
             let own_fault = now.saturating_duration_since(start.intended) > LATE;
             self.arrive(plan, recorder, start, now, own_fault);
         }
@@ -329,7 +342,7 @@ impl Pool {
         if self.overload == Overload::Drop {
             return self.waiting.pop_front();
         }
-        let due = self.phase.start.next()?;
+        let due = self.phase.start.find(|due| !due.capped)?;
         Some(self.phase.start_of(due))
     }
 
@@ -490,9 +503,17 @@ impl Pool {
 }
 
 impl Phase {
+    /// When what lies at `offset` is due.
+    fn at(&self, offset: Duration) -> Instant {
+        match &self.turns {
+            None => self.base + offset,
+            Some((turns, started, base)) => *started + turns.wall(*base + offset),
+        }
+    }
+
     fn start_of(&self, due: Due) -> Start {
         let stage = u8::try_from(self.first_stage + due.span).unwrap_or(u8::MAX);
-        let intended = self.base + due.offset;
+        let intended = self.at(due.offset);
         Start { due, intended, stage, warmup: self.warmup, at_once: false }
     }
 }

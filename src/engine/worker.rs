@@ -71,6 +71,9 @@ impl Control {
     }
 }
 
+/// What a worker tells: which target of the run it was for, and what it measured.
+pub type Told = (usize, Snapshot);
+
 /// What a worker is given.
 #[derive(Clone, Debug)]
 pub struct Assignment {
@@ -84,7 +87,7 @@ pub struct Assignment {
     /// Start of the run, the same for all.
     pub started: Instant,
     /// Where snapshots go.
-    pub snapshots: SyncSender<Snapshot>,
+    pub snapshots: SyncSender<Told>,
 }
 
 /// What a worker says at its end.
@@ -182,7 +185,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     let last = desk.recorder.finish(now);
     for snapshot in desk.snapshots.drain(..).chain([last]) {
         // The collector is gone only when the run is being torn down.
-        let _ = assignment.snapshots.send(snapshot);
+        let _ = assignment.snapshots.send((plan.side, snapshot));
     }
     Ok(WorkerReport {
         cpu: watched.cpu,
@@ -215,7 +218,7 @@ impl Work<'_> {
             if resolved.timetable.is_some() {
                 continue;
             }
-            let begin = *started + plan.scenario.loads[usize::from(load)].start;
+            let begin = *started + plan.stages[resolved.stages.start].start;
             for number in resolved.slots.clone().skip(*index).step_by(plan.workers) {
                 let slot = Slot::new(&self.bench, load, number);
                 self.slots.push(slot.clone());
@@ -301,7 +304,7 @@ impl Work<'_> {
                 std::mem::take(&mut desk.snapshots)
             };
             for snapshot in finished {
-                let _ = snapshots.send(snapshot);
+                let _ = snapshots.send((plan.side, snapshot));
             }
             self.end_warmup(now);
             self.end_loads(now);

@@ -7,9 +7,10 @@ use crate::clock::Duration;
 use crate::measure::addresses::AddressTally;
 use crate::measure::histogram::Histogram;
 use crate::measure::intervals::{IntervalCounts, IntervalRows};
-use crate::measure::layout::{Layout, Place, PlaceId, ScriptId, SeriesId};
+use crate::measure::layout::{Layout, PlaceId, ScriptId, SeriesId};
 use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::recorder::Snapshot;
+use crate::measure::series::SeriesSums;
 use crate::measure::summary::Summary;
 use crate::measure::tables;
 use crate::measure::tally::{
@@ -95,6 +96,28 @@ pub struct Progress {
     pub eod_us_p50: Option<u64>,
     /// The same; needs some 560 samples.
     pub eod_us_p99: Option<u64>,
+}
+
+impl Progress {
+    /// Adds how another target of the run is getting on; percentiles of several are none.
+    pub fn add(&mut self, other: &Self) {
+        let alone = *self == Self::default();
+        self.attempted += other.attempted;
+        self.fates.add(&other.fates);
+        self.replies_2yz += other.replies_2yz;
+        self.replies_4yz += other.replies_4yz;
+        self.replies_5yz += other.replies_5yz;
+        self.failures += other.failures;
+        self.arrivals.add(&other.arrivals);
+        self.open_sessions += other.open_sessions;
+        self.sessions_over += other.sessions_over;
+        self.accepted_per_s = match (self.accepted_per_s, other.accepted_per_s) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        let percentiles = (other.eod_us_p50, other.eod_us_p99);
+        (self.eod_us_p50, self.eod_us_p99) = if alone { percentiles } else { (None, None) };
+    }
 }
 
 /// What a slice of the time series says of how fast it went.
@@ -244,22 +267,14 @@ impl Collector {
         &self.layout
     }
 
-    /// The accepted and timed-out samples of a step in some stages, over all scripts: what summary and thresholds
-    /// read. A refusal is fast and would flatter; a wait that was given up would hide.
+    /// Its histograms, with the names of their series.
+    pub(super) fn sums(&self) -> SeriesSums<'_> {
+        SeriesSums { layout: &self.layout, histograms: &self.series }
+    }
+
+    /// The accepted and timed-out samples of a step in some stages.
     pub(super) fn judged_samples(&self, stages: &[u8], step: StepId, clock: Clock) -> Histogram {
-        let mut sum = Histogram::default();
-        for (stage, script) in
-            stages.iter().flat_map(|stage| self.layout.script_indices().map(|s| (*stage, s)))
-        {
-            let place = Place { stage, script, step };
-            for outcome in [Outcome::Accepted, Outcome::Timeout] {
-                let series = self.layout.series(place, clock, outcome);
-                if let Some(histogram) = self.series.get(&series) {
-                    sum.add(histogram);
-                }
-            }
-        }
-        sum
+        self.sums().judged_samples(stages, step, clock)
     }
 
     /// Sessions, bytes and arrivals of some stages together.

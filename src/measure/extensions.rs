@@ -52,6 +52,12 @@ impl ExtensionTally {
         }
     }
 
+    /// Counts messages of which only the number is known.
+    pub fn count_all(&mut self, extension: Extension, without: u64, beyond: u64) {
+        self.without[extension as usize] += without;
+        self.beyond[extension as usize] += beyond;
+    }
+
     /// Messages that went without `extension`, since the server does not offer it.
     #[must_use]
     pub fn without(&self, extension: Extension) -> u64 {
@@ -162,6 +168,11 @@ impl RoundTripTally {
     /// Counts a transaction that took so many.
     pub fn count(&mut self, sending: Sending, round_trips: u32) {
         self.0[sending as usize].count(round_trips);
+    }
+
+    /// Counts transactions of which only the sum is known.
+    pub fn count_all(&mut self, sending: Sending, trips: &RoundTrips) {
+        self.0[sending as usize].add(trips);
     }
 
     /// Adds all of `other`.

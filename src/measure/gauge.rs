@@ -22,6 +22,9 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Share, Self::Microseconds, Self::PerSecond, Self::PerHour];
+
     /// Its name in result files.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -3,7 +3,7 @@
 //! One microsecond to fifteen minutes with three digits; 0 is recorded too. A longer value is counted as
 //! overflow, never clamped and never dropped.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -53,6 +53,11 @@ impl Histogram {
     pub fn add(&mut self, other: &Self) {
         self.values.add(&other.values).expect("every histogram here has the same bounds");
         self.overflow = self.overflow.saturating_add(other.overflow);
+    }
+
+    /// Counts so many values over [`VALUE_MAX`].
+    pub fn add_overflow(&mut self, count: u64) {
+        self.overflow = self.overflow.saturating_add(count);
     }
 
     /// Values recorded, overflow left out.
@@ -106,7 +111,7 @@ impl Histogram {
         }
         let mut seen = 0_u64;
         for bucket in self.values.iter_recorded() {
-            seen += bucket.count_at_value();
+            seen = seen.saturating_add(bucket.count_at_value());
             if seen >= rank {
                 return Some(self.values.highest_equivalent(bucket.value_iterated_to()));
             }
@@ -171,6 +176,11 @@ pub struct Sparse {
 }
 
 impl Sparse {
+    #[cfg(test)]
+    pub(super) fn of(value: u64) -> Self {
+        Self { values: vec![(value, 1)], overflow: 0 }
+    }
+
     /// Adds all of `other`.
     pub fn add(&mut self, other: &Self) {
         self.overflow = self.overflow.saturating_add(other.overflow);
@@ -192,6 +202,12 @@ impl Sparse {
         sum.extend_from_slice(left);
         sum.extend_from_slice(right);
         self.values = sum;
+    }
+
+    /// Ascending values in microseconds, each with how often it was recorded; overflow left out.
+    #[must_use]
+    pub fn values(&self) -> &[(u64, u64)] {
+        &self.values
     }
 
     /// All samples, overflow too.
@@ -262,33 +278,75 @@ pub fn append_log<'a>(
     Ok(())
 }
 
-/// Reads a whole interval log.
+/// Reads an interval log, line by line.
 ///
 /// # Errors
-/// When a line is none of an interval log, or its histogram cannot be decoded.
-pub fn read_log(log: &[u8]) -> io::Result<Vec<LogLine>> {
-    let mut lines = Vec::new();
-    let mut deserializer = Deserializer::new();
-    for entry in IntervalLogIterator::new(log) {
-        let entry = entry.map_err(|error| faulty(&format!("{error:?}")))?;
-        let LogEntry::Interval(interval) = entry else { continue };
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(interval.encoded_histogram())
-            .map_err(|error| faulty(&error.to_string()))?;
-        let read: hdrhistogram::Histogram<u64> = deserializer
-            .deserialize(&mut bytes.as_slice())
-            .map_err(|error| faulty(&error.to_string()))?;
-        // Into our own bounds: what a log says of its bounds is not to be trusted.
-        let mut histogram = Histogram::default();
-        histogram.values.add(&read).map_err(|error| faulty(&error.to_string()))?;
-        lines.push(LogLine {
+/// When a line is none of an interval log, or its histogram is none that is written here; and what `each` says. The text
+/// begins with the number of the line.
+pub fn read_log(log: &[u8], mut each: impl FnMut(LogLine) -> io::Result<()>) -> io::Result<()> {
+    for (index, line) in log.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let read = read_line(line).and_then(|line| line.map_or(Ok(()), &mut each));
+        read.map_err(|error| faulty(&format!("line {}: {error}", index + 1)))?;
+    }
+    Ok(())
+}
+
+/// A line with its end; `None` of a comment.
+fn read_line(line: &[u8]) -> io::Result<Option<LogLine>> {
+    // By itself, as the crate looks for what it misses in all that follows.
+    match IntervalLogIterator::new(line).next() {
+        Some(Ok(LogEntry::Interval(interval))) => Ok(Some(LogLine {
             tag: interval.tag().map(|tag| tag.as_str().to_owned()).unwrap_or_default(),
             start: interval.start_timestamp(),
             length: interval.duration(),
-            histogram,
-        });
+            histogram: decode(interval.encoded_histogram())?,
+        })),
+        Some(Ok(_)) | None => Ok(None),
+        Some(Err(_)) => Err(faulty("this is no line of an interval log, or one that was cut")),
     }
-    Ok(lines)
+}
+
+/// More than a full histogram takes, uncompressed: a count takes nine bytes at most.
+const ENCODED_MAX: u64 = HEADER as u64 + BYTES / 8 * 9;
+/// How one begins: HdrHistogram, encoding V2, compressed.
+const COMPRESSED: [u8; 4] = 0x1c84_9314_u32.to_be_bytes();
+/// Bytes before the counts.
+const HEADER: usize = 40;
+/// More samples than this no run has; sums of such numbers stay numbers.
+const COUNT_MAX: u64 = 1 << 50;
+
+/// A histogram as [`append_log`] writes it. What a file says of lengths and bounds is not believed: it could ask for any memory.
+fn decode(text: &str) -> io::Result<Histogram> {
+    let engine = base64::engine::general_purpose::STANDARD;
+    let bytes = engine.decode(text).map_err(|_| faulty("a histogram that is no Base64"))?;
+    let number = |bytes: &[u8], at: usize| {
+        let part = bytes.get(at..at + 8).and_then(|part| part.try_into().ok());
+        part.map(u64::from_be_bytes)
+    };
+    let mut plain = Vec::new();
+    let compressed = bytes.get(8..).unwrap_or_default();
+    flate2::read::ZlibDecoder::new(compressed).take(ENCODED_MAX + 1).read_to_end(&mut plain)?;
+    let counts = plain.get(HEADER..).unwrap_or_default();
+    // Cookie and length; offset and digits; lowest and highest value (HdrHistogram, encoding V2).
+    let length = u64::try_from(counts.len()).unwrap_or(u64::MAX);
+    let ours = bytes.starts_with(&COMPRESSED)
+        && plain.len() as u64 <= ENCODED_MAX
+        && number(&plain, 0).is_some_and(|both| both & u64::from(u32::MAX) == length)
+        && number(&plain, 8) == Some(u64::from(DIGITS))
+        && number(&plain, 16) == Some(1)
+        && number(&plain, 24) == Some(VALUE_MAX_US);
+    // The crate that decodes negates what this stands for, which overflows.
+    let lowest = counts.windows(9).any(|window| window == [u8::MAX; 9]);
+    if !ours || lowest {
+        return Err(faulty("a histogram that smtpbench did not write"));
+    }
+    let values: hdrhistogram::Histogram<u64> = Deserializer::new()
+        .deserialize(&mut plain.as_slice())
+        .map_err(|error| faulty(&error.to_string()))?;
+    if values.len() > COUNT_MAX {
+        return Err(faulty("a histogram of more samples than there can be"));
+    }
+    Ok(Histogram { values, overflow: 0 })
 }
 
 fn faulty(message: &str) -> io::Error {
@@ -374,11 +432,19 @@ mod tests {
         append_log(&mut log, [("step=a", second, second, &histogram)]).unwrap();
         append_log(&mut log, [("step=b", second * 2, second, &Histogram::default())]).unwrap();
         append_log(&mut log, [("step=b", second * 2, second, &histogram)]).unwrap();
-        let lines = read_log(&log).unwrap();
+        let lines_of = |log: &[u8]| {
+            let mut lines = Vec::new();
+            let each = |line| {
+                lines.push(line);
+                Ok(())
+            };
+            read_log(log, each).map(|()| lines)
+        };
+        let lines = lines_of(&log).unwrap();
         assert_eq!(lines.len(), 2);
         assert_eq!((lines[0].tag.as_str(), lines[0].start), ("step=a", second));
         assert_eq!(lines[1].histogram, histogram);
         assert!(append_log(&mut log, [("a b", second, second, &histogram)]).is_err());
-        assert!(read_log(b"no log\n").is_err());
+        assert!(lines_of(b"no log\n").is_err());
     }
 }

@@ -61,7 +61,7 @@ impl Layout {
     /// A layout of these names; at least one stage and one script.
     ///
     /// # Panics
-    /// When a sample could not be indexed: no stage, no script, over 256 stages or 65,536 scripts.
+    /// Where [`Layout::read`] is `None`.
     #[must_use]
     pub fn from_names(
         target: &str,
@@ -69,12 +69,8 @@ impl Layout {
         scripts: Vec<String>,
         steps: StepNames,
     ) -> Self {
-        assert!((1..=256).contains(&stages.len()), "a run has 1 to 256 stages");
-        assert!((1..=65_536).contains(&scripts.len()), "a run has 1 to 65,536 scripts");
-        let addresses = Vec::new();
-        let layout = Self { target: target.to_owned(), stages, scripts, steps, addresses };
-        assert!(u32::try_from(layout.series_count()).is_ok(), "series are counted in 32 bits");
-        layout
+        let layout = Self::read(target, stages, scripts, steps, Vec::new());
+        layout.expect("a plan has 1 to 256 stages, 1 to 65,536 scripts, and not the most of both")
     }
 
     /// The same for a target with these addresses.
@@ -83,10 +79,27 @@ impl Layout {
     /// When a sample could not be indexed: over 65,535 addresses.
     #[must_use]
     pub fn with_addresses(self, addresses: Vec<Destination>) -> Self {
-        assert!(u16::try_from(addresses.len()).is_ok(), "a target has at most 65,535 addresses");
-        let layout = Self { addresses, ..self };
-        assert!(u32::try_from(layout.series_count()).is_ok(), "series are counted in 32 bits");
-        layout
+        let Self { target, stages, scripts, steps, .. } = self;
+        let layout = Self::read(&target, stages, scripts, steps, addresses);
+        layout.expect("a target has at most 65,535 addresses")
+    }
+
+    /// A layout of names that are not known to be those of a plan; `None` where a sample could not be indexed: without
+    /// a stage or a script, with over 256 stages, 65,536 scripts or 65,535 addresses, or too many of them together.
+    #[must_use]
+    pub fn read(
+        target: &str,
+        stages: Vec<String>,
+        scripts: Vec<String>,
+        steps: StepNames,
+        addresses: Vec<Destination>,
+    ) -> Option<Self> {
+        let fits = (1..=256).contains(&stages.len())
+            && (1..=65_536).contains(&scripts.len())
+            && u16::try_from(addresses.len()).is_ok();
+        let layout = Self { target: target.to_owned(), stages, scripts, steps, addresses };
+        let countable = || u32::try_from(layout.series_count()).is_ok();
+        (fits && countable()).then_some(layout)
     }
 
     /// Name of the target.
@@ -143,6 +156,37 @@ impl Layout {
             clock.name(),
             outcome.name()
         )
+    }
+
+    /// The series that has this tag; `None` of another target, or where it is none.
+    #[must_use]
+    pub fn of_tag(&self, tag: &str) -> Option<SeriesId> {
+        let mut parts = tag.split('|');
+        let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
+        let at = |names: &[String], tagged| names.iter().position(|name| tag_name(name) == tagged);
+        if part("target")? != tag_name(&self.target) {
+            return None;
+        }
+        let stage = u8::try_from(at(&self.stages, part("stage")?)?).ok()?;
+        let (key, place) = parts.next()?.split_once('=')?;
+        let mut part = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
+        let step = self.steps.find(part("step")?)?;
+        let clock = part("clock")?;
+        let clock = Clock::ALL.into_iter().find(|known| known.name() == clock)?;
+        let outcome = part("outcome")?;
+        let outcome = Outcome::ALL.into_iter().find(|known| known.name() == outcome)?;
+        match key {
+            "script" => {
+                let script = u16::try_from(at(&self.scripts, place)?).ok()?;
+                Some(self.series(Place { stage, script, step }, clock, outcome))
+            }
+            "address" if clock == Clock::Service => {
+                let address = place.parse::<u16>().ok()?.checked_sub(1)?;
+                let known = usize::from(address) < self.addresses.len();
+                known.then(|| self.address_series(stage, address, step, outcome)).flatten()
+            }
+            _ => None,
+        }
     }
 
     /// The series of a sample.
@@ -318,6 +362,7 @@ mod tests {
             let series = SeriesId::from_index(index);
             let (place, clock, outcome) = layout.series_parts(series).unwrap();
             assert_eq!(layout.series(place, clock, outcome), series);
+            assert_eq!(layout.of_tag(&layout.tag(series)), Some(series));
         }
         let place = Place { stage: 1, script: 1, step: StepId::EOD };
         assert_eq!(
@@ -343,6 +388,7 @@ mod tests {
                     let series = layout.address_series(stage, address, step, outcome).unwrap();
                     assert!((others..layout.series_count()).contains(&series.index()));
                     assert_eq!(layout.series_parts(series), None);
+                    assert_eq!(layout.of_tag(&layout.tag(series)), Some(series));
                     assert!(seen.insert(layout.tag(series)), "{}", layout.tag(series));
                 }
             }
@@ -354,5 +400,18 @@ mod tests {
             )
         );
         assert_eq!(layout.address_series(0, 0, StepId::MAIL, Outcome::Accepted), None);
+        for tag in [
+            "",
+            "target=t",
+            "target=u|stage=steady|script=s|step=eod|clock=service|outcome=accepted",
+            "target=t|stage=peak|script=s|step=eod|clock=service|outcome=accepted",
+            "target=t|stage=steady|script=s|step=none|clock=service|outcome=accepted",
+            "target=t|stage=steady|address=3|step=eod|clock=service|outcome=accepted",
+            "target=t|stage=steady|address=0|step=eod|clock=service|outcome=accepted",
+            "target=t|stage=steady|address=1|step=eod|clock=lag|outcome=accepted",
+            "target=t|stage=steady|script=s|step=eod|clock=service|outcome=",
+        ] {
+            assert_eq!(layout.of_tag(tag), None, "{tag}");
+        }
     }
 }

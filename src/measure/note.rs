@@ -326,3 +326,20 @@ impl fmt::Display for Note {
         write!(f, "{}; {}", self.what(), self.advice())
     }
 }
+
+/// A note as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// [`Note::name`].
+    pub name: String,
+    /// [`Note::what`].
+    pub what: String,
+    /// [`Note::advice`].
+    pub advice: String,
+}
+
+impl From<&Note> for Remark {
+    fn from(note: &Note) -> Self {
+        Self { name: note.name().to_owned(), what: note.what(), advice: note.advice() }
+    }
+}

@@ -158,6 +158,41 @@ impl Fault {
 }
 
 impl Failure {
+    /// All of them.
+    pub const ALL: [Self; 31] = [
+        Self::Refused,
+        Self::Unreachable,
+        Self::Closed,
+        Self::Reset,
+        Self::TimedOut,
+        Self::PlanLimit,
+        Self::Garbage,
+        Self::LineTooLong,
+        Self::ReplyTooLong,
+        Self::Unsolicited,
+        Self::TlsNotOffered,
+        Self::ClearTextAfterStarttls,
+        Self::NotTls,
+        Self::TlsAlert,
+        Self::TlsProtocol,
+        Self::CertificateExpired,
+        Self::CertificateNotYetValid,
+        Self::CertificateWrongName,
+        Self::CertificateSelfSigned,
+        Self::CertificateUnknownIssuer,
+        Self::CertificateInvalid,
+        Self::XclientNotOffered,
+        Self::Smtputf8NotOffered,
+        Self::RequiretlsNotOffered,
+        Self::RequiretlsInClear,
+        Self::AuthNotOffered,
+        Self::AuthChallenge,
+        Self::AuthProof,
+        Self::NoDescriptors,
+        Self::NoPorts,
+        Self::Internal,
+    ];
+
     /// Its name in result files.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -339,5 +374,18 @@ impl Fate {
             Self::Unfinished => "unfinished",
             Self::GeneratorFailed => "generator_failed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_in_the_list_once() {
+        for (index, failure) in Failure::ALL.into_iter().enumerate() {
+            assert_eq!(failure as usize, index, "{}", failure.name());
+        }
+        assert_eq!(Failure::ALL.last(), Some(&Failure::Internal), "the last of the enum");
     }
 }

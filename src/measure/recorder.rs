@@ -210,6 +210,7 @@ impl Recorder {
             Unstarted::Dropped => arrivals.dropped += 1,
             Unstarted::Shed => arrivals.shed += 1,
             Unstarted::Left => arrivals.left += 1,
+            Unstarted::Capped => arrivals.capped += 1,
         }
     }
 

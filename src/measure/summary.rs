@@ -5,12 +5,12 @@ use crate::measure::accounting::Accounting;
 use crate::measure::addresses::AddressRow;
 use crate::measure::extensions::{ExtensionTally, RoundTripTally};
 use crate::measure::histogram::{Estimate, Histogram};
-use crate::measure::note::Note;
+use crate::measure::note::Remark;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::{ArrivalTally, FateCounts};
 use crate::measure::thresholds::ThresholdRow;
 use crate::measure::tls::TlsTally;
-use crate::measure::validity::Validity;
+use crate::measure::validity::{Validity, Verdict};
 use crate::measure::watch::Stopped;
 use crate::stats::quantile::Quantile;
 use crate::stats::share::Share;
@@ -65,10 +65,19 @@ pub struct Summary {
     /// What the result is worth.
     pub validity: Validity,
     /// Remarks with advice.
-    pub notes: Vec<Note>,
+    pub notes: Vec<Remark>,
 }
 
 impl Summary {
+    /// Nothing could be measured, for this reason.
+    pub fn unreached(&mut self, why: &str) {
+        self.validity.verdict = Verdict::Incomplete;
+        self.validity.reasons.insert(0, why.to_owned());
+        self.intervals.clear();
+        self.totals.iter_mut().for_each(|row| row.messages_per_s = None);
+        self.stages.iter_mut().for_each(|row| row.messages_per_s = None);
+    }
+
     /// Whether every threshold was kept.
     #[must_use]
     pub fn thresholds_met(&self) -> bool {

@@ -7,12 +7,9 @@ mod notes;
 use crate::clock::Duration;
 use crate::measure::addresses;
 use crate::measure::collector::Collector;
-use crate::measure::histogram::Histogram;
-use crate::measure::layout::Place;
-use crate::measure::outcome::{Clock, Fate, Outcome};
-use crate::measure::summary::{
-    FailureRow, Figures, LatencyRow, ReplyRow, StageRow, StepRow, Summary, TotalRow,
-};
+use crate::measure::note::Remark;
+use crate::measure::outcome::{Clock, Fate};
+use crate::measure::summary::{FailureRow, ReplyRow, StageRow, Summary, TotalRow};
 use crate::measure::tally::ArrivalTally;
 use crate::measure::thresholds::{self, Evidence, covered};
 use crate::measure::validity::{self, EndOfRun};
@@ -30,7 +27,7 @@ use notes::notes;
 pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Summary {
     let judged = plan.judged_stages();
     let stages = plan.timeline(end.warmup_end);
-    let window = covered(&judged, &stages, end.window_end);
+    let window = covered(plan, &judged, &stages, end.window_end);
     let messages = collector.stage_messages(&judged);
     let eod = collector.judged_samples(&judged, StepId::EOD, Clock::Service);
     let thresholds = thresholds::judge(&Evidence {
@@ -72,15 +69,15 @@ pub(super) fn summary(collector: &Collector, plan: &Plan, end: &EndOfRun) -> Sum
             eod_p99: eod.quantile(Quantile::P99),
         }],
         stages: stage_rows(collector, plan, &stages, end),
-        latency: latency(collector),
-        steps: steps(collector, plan, &judged),
+        latency: collector.sums().latency(),
+        steps: collector.sums().steps(&judged, plan.is_open()),
         replies: replies(collector),
         outcomes: outcomes(collector, end),
         failures: failures(collector),
         intervals: intervals(collector, plan, end),
         tls: collector.tls.clone(),
         addresses: addresses::rows(collector),
-        notes: notes(collector, plan, end, &judged, &thresholds),
+        notes: notes(collector, plan, end, &judged, &thresholds).iter().map(Remark::from).collect(),
         arrivals: plan.is_open().then_some(tally.arrivals),
         validity: validity::judge(
             plan,
@@ -118,7 +115,7 @@ fn stage_rows(
             continue;
         }
         let tally = collector.stage_tally(&[index]);
-        let window = covered(&[index], stages, end.window_end);
+        let window = covered(plan, &[index], stages, end.window_end);
         let samples = |step, clock| collector.judged_samples(&[index], step, clock);
         let response = samples(StepId::TRANSACTION, Clock::Response);
         rows.push(StageRow {
@@ -132,87 +129,6 @@ fn stage_rows(
             response_p99: response.quantile(Quantile::P99),
             lag_p99: samples(StepId::TRANSACTION, Clock::Lag).quantile(Quantile::P99),
         });
-    }
-    rows
-}
-
-/// A row for all scripts, then one a script; of each one for all outcomes, then one an outcome. Only for what has
-/// samples.
-fn latency(collector: &Collector) -> Vec<LatencyRow> {
-    let layout = &*collector.layout;
-    let mut rows = Vec::new();
-    let choices: Vec<Option<u16>> =
-        std::iter::once(None).chain(layout.script_indices().map(Some)).collect();
-    for stage in layout.stage_indices() {
-        for script in &choices {
-            for (step, step_name) in layout.steps().iter() {
-                for clock in Clock::ALL {
-                    let by_outcome = by_outcome(collector, stage, *script, step, clock);
-                    for (outcome, histogram) in by_outcome {
-                        rows.push(LatencyRow {
-                            target: layout.target().to_owned(),
-                            stage: layout.stages()[usize::from(stage)].clone(),
-                            script: script
-                                .map(|script| layout.scripts()[usize::from(script)].clone()),
-                            step: step_name.to_owned(),
-                            clock,
-                            outcome,
-                            figures: Figures::of(&histogram),
-                        });
-                    }
-                }
-            }
-        }
-    }
-    rows
-}
-
-/// The histograms of one step that hold samples, the sum of them first.
-fn by_outcome(
-    collector: &Collector,
-    stage: u8,
-    script: Option<u16>,
-    step: StepId,
-    clock: Clock,
-) -> Vec<(Option<Outcome>, Histogram)> {
-    let layout = &*collector.layout;
-    let scripts: Vec<u16> =
-        script.map_or_else(|| layout.script_indices().collect(), |script| vec![script]);
-    let mut all: Option<Histogram> = None;
-    let mut rows = Vec::new();
-    for outcome in Outcome::ALL {
-        let mut sum: Option<Histogram> = None;
-        for script in &scripts {
-            let place = Place { stage, script: *script, step };
-            if let Some(part) = collector.series.get(&layout.series(place, clock, outcome)) {
-                sum.get_or_insert_default().add(part);
-            }
-        }
-        if let Some(sum) = sum {
-            all.get_or_insert_default().add(&sum);
-            rows.push((Some(outcome), sum));
-        }
-    }
-    if let Some(all) = all {
-        rows.insert(0, (None, all));
-    }
-    rows
-}
-
-/// Under open load a row each for lag and response time of transactions and sessions behind that of service time. A
-/// step that was only ever refused is not left out: it has a row without figures.
-fn steps(collector: &Collector, plan: &Plan, judged: &[u8]) -> Vec<StepRow> {
-    let mut rows = Vec::new();
-    for (step, name) in collector.layout.steps().iter() {
-        for clock in
-            Clock::ALL.into_iter().filter(|clock| plan.is_open() || *clock == Clock::Service)
-        {
-            let samples = collector.judged_samples(judged, step, clock);
-            let has_any = |stage: &u8| !by_outcome(collector, *stage, None, step, clock).is_empty();
-            if !samples.is_empty() || judged.iter().any(has_any) {
-                rows.push(StepRow { step: name.to_owned(), clock, figures: Figures::of(&samples) });
-            }
-        }
     }
     rows
 }

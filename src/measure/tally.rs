@@ -100,6 +100,8 @@ pub enum Unstarted {
     Shed,
     /// The load, or its warm-up, ended first.
     Left,
+    /// It lies above what the target lets start.
+    Capped,
 }
 
 /// Arrivals of an open load in one stage, and the messages that they brought.
@@ -117,6 +119,8 @@ pub struct ArrivalTally {
     pub shed: u64,
     /// Not started when the load ended.
     pub left: u64,
+    /// Not started since they lie above the target's `max_rate`.
+    pub capped: u64,
     /// Messages that they brought.
     pub messages: u64,
     /// Those that were not attempted.
@@ -129,7 +133,14 @@ impl ArrivalTally {
     /// Those that wait to be started.
     #[must_use]
     pub fn waiting(&self) -> u64 {
-        self.due.saturating_sub(self.started + self.dropped + self.shed + self.left)
+        let settled = self.started + self.dropped + self.shed + self.left + self.capped;
+        self.due.saturating_sub(settled)
+    }
+
+    /// Those that the target lets start.
+    #[must_use]
+    pub fn allowed(&self) -> u64 {
+        self.due.saturating_sub(self.capped)
     }
 
     /// Adds all of `other`.
@@ -140,6 +151,7 @@ impl ArrivalTally {
         self.dropped += other.dropped;
         self.shed += other.shed;
         self.left += other.left;
+        self.capped += other.capped;
         self.messages += other.messages;
         self.messages_not_started += other.messages_not_started;
         self.recipients_not_started += other.recipients_not_started;

@@ -38,6 +38,7 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             path: None,
             text: "name = \"known\"\n".to_owned(),
             targets: Vec::new(),
+            interleave: None,
             preflight: false,
             seed: None,
             loads: vec![Load {
@@ -68,13 +69,22 @@ pub(crate) fn plan(scripts: &[&str], thresholds: Vec<Threshold>) -> Plan {
             url,
             security: Default::default(),
             login: None,
+            max_rate: None,
             addresses: vec![Address::Tcp("127.0.0.1:2525".parse().unwrap()).into()],
         }],
+        side: 0,
+        turns: None,
         identity: RunIdentity { run_id: "0123456789abcdef".to_owned(), seed: 42 },
         interval: Duration::from_secs(1),
         workers: 2,
         stages: vec![stage("warmup", 0, 1, false), stage("steady", 1, 10, true)],
-        loads: vec![LoadPlan { stages: 0..2, slots: 0..2, messages: None, timetable: None }],
+        loads: vec![LoadPlan {
+            stages: 0..2,
+            slots: 0..2,
+            messages: None,
+            timetable: None,
+            max_rate: None,
+        }],
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::sample::Index;
 
 use super::collector::{Collector, Progress};
 use super::layout::{Layout, Place};
-use super::note::Note;
+use super::note::{Note, Remark};
 use super::outcome::{Clock, Failure, Fate, Outcome};
 use super::recorder::Snapshot;
 use super::summary::{MailUnit, Summary};
@@ -238,7 +238,7 @@ fn verdicts_tell_whose_fault_it_was() {
     check_verdict(&refused, Verdict::Valid, "");
     let busy = summary_of(fill, |end| end.worker_cpu = vec![0.5, 0.97]);
     check_verdict(&busy, Verdict::Valid, "");
-    assert!(busy.notes.contains(&Note::WorkerAtCeiling { worker: 1, share: 0.97 }));
+    assert!(busy.notes.contains(&Remark::from(&Note::WorkerAtCeiling { worker: 1, share: 0.97 })));
 }
 
 #[test]
@@ -247,8 +247,8 @@ fn a_load_that_is_always_late_does_not_hide_behind_a_fast_one() {
     // The two stages become those of two loads, and both count.
     plan.stages[0].judged = true;
     plan.loads = vec![
-        LoadPlan { stages: 0..1, slots: 0..1, messages: None, timetable: None },
-        LoadPlan { stages: 1..2, slots: 1..2, messages: None, timetable: None },
+        LoadPlan { stages: 0..1, slots: 0..1, messages: None, timetable: None, max_rate: None },
+        LoadPlan { stages: 1..2, slots: 1..2, messages: None, timetable: None, max_rate: None },
     ];
     let judged = |late: u64| {
         let layout = Arc::new(Layout::new(&plan));
@@ -392,12 +392,12 @@ fn logins_that_all_failed_are_noted() {
         recorder.failure(auth(STEADY), Failure::AuthProof, "");
         recorder.failure(auth(STEADY), Failure::AuthNotOffered, "");
     };
-    assert!(summary_of(refused, |_| {}).notes.contains(&note(3)));
+    assert!(summary_of(refused, |_| {}).notes.contains(&Remark::from(&note(3))));
     let one_good = |recorder: &mut super::recorder::Recorder| {
         refused(recorder);
         recorder.sample(auth(0), Clock::Service, Outcome::Accepted, SECOND);
     };
-    let of_logins = |note: &Note| note.name() == "every_login_failed";
+    let of_logins = |note: &Remark| note.name == "every_login_failed";
     assert!(!summary_of(one_good, |_| {}).notes.iter().any(of_logins));
     assert!(!summary_of(|_| {}, |_| {}).notes.iter().any(of_logins));
 }

@@ -46,6 +46,8 @@ pub(super) struct Evidence<'a> {
 const OVER: &str = "over 15 min";
 const NO_SAMPLES: &str = "no samples";
 const NO_WINDOW: &str = "no whole window";
+/// Every reason that a row may have.
+pub const REASONS: [&str; 3] = [OVER, NO_SAMPLES, NO_WINDOW];
 
 /// The thresholds that are for the target, judged.
 pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<ThresholdRow> {
@@ -59,7 +61,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Vec<ThresholdRow> {
             rows.push(row_of_windows(threshold, collector.watch.found(index).unwrap_or_default()));
             continue;
         }
-        let time = covered(scope.stages(), evidence.stages, evidence.window_end);
+        let time = covered(plan, scope.stages(), evidence.stages, evidence.window_end);
         let lens = Lens::new(threshold.metric, scope);
         let amount = lens.look(layout, &asked, *collector, MessageBase::Attempted);
         rows.push(row(threshold, &amount, time));
@@ -107,8 +109,13 @@ fn row_of_windows(threshold: &Threshold, found: Found) -> ThresholdRow {
     }
 }
 
-/// How much time these stages cover, up to `window_end`; what two of them share counts once.
-pub(super) fn covered(indices: &[u8], stages: &[Stage], window_end: Duration) -> Duration {
+/// How much of the target's time these stages cover, up to `window_end`; what two of them share counts once.
+pub(super) fn covered(
+    plan: &Plan,
+    indices: &[u8],
+    stages: &[Stage],
+    window_end: Duration,
+) -> Duration {
     let stages = indices.iter().filter_map(|index| stages.get(usize::from(*index)));
     let mut spans: Vec<_> = stages
         .map(|stage| (stage.start, stage.end.map_or(window_end, |end| end.min(window_end))))
@@ -116,7 +123,7 @@ pub(super) fn covered(indices: &[u8], stages: &[Stage], window_end: Duration) ->
     spans.sort_unstable();
     let (mut sum, mut until) = (Duration::ZERO, Duration::ZERO);
     for (start, end) in spans {
-        sum += end.saturating_sub(start.max(until));
+        sum += plan.own_time(start.max(until), end);
         until = until.max(end);
     }
     sum

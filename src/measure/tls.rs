@@ -23,10 +23,13 @@ pub struct Certificate {
     pub end_point: Vec<u8>,
 }
 
+/// What [`TlsFacts::version`] may be; empty where it is none that is known here.
+pub const VERSIONS: [&str; 3] = ["TLSv1.2", "TLSv1.3", ""];
+
 /// What a handshake agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFacts {
-    /// `TLSv1.3`.
+    /// One of [`VERSIONS`].
     pub version: &'static str,
     /// As IANA names it.
     pub cipher_suite: String,
@@ -103,6 +106,18 @@ impl TlsTally {
     #[must_use]
     pub fn encrypted(&self) -> u64 {
         self.handshakes.iter().map(|(_, count)| count).sum::<u64>() + self.others
+    }
+
+    /// Every certificate once.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<&Certificate> {
+        let mut found: Vec<&Certificate> = Vec::new();
+        for (facts, _) in &self.handshakes {
+            if !found.iter().any(|known| known.sha256 == facts.certificate.sha256) {
+                found.push(&facts.certificate);
+            }
+        }
+        found
     }
 
     /// Whether nothing was counted.

@@ -108,6 +108,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Valid, Self::GeneratorLimited, Self::Incomplete, Self::Interrupted];
+
     /// Its name in result files.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -154,19 +158,21 @@ const ACHIEVED_MIN: f64 = 0.99;
 
 /// Whether an open load fell behind its plan, by whosever fault.
 pub(super) fn is_behind(arrivals: &ArrivalTally) -> bool {
-    arrivals.due > 0 && as_f64(arrivals.started) < ACHIEVED_MIN * as_f64(arrivals.due)
+    let allowed = arrivals.allowed();
+    allowed > 0 && as_f64(arrivals.started) < ACHIEVED_MIN * as_f64(allowed)
 }
 
 /// Whether so many starts were late by our own fault that the plan was not kept.
 pub(super) fn starts_late(arrivals: &ArrivalTally) -> bool {
-    let ArrivalTally { due, late, .. } = *arrivals;
+    let (due, late) = (arrivals.allowed(), arrivals.late);
     late >= LATE_COUNT_MIN && as_f64(late) > LATE_MAX * as_f64(due)
 }
 
 /// In what the generator did not keep the plan of an open load. That sessions were busy is the target's doing, unless
 /// a worker had no time left; against the sink inside this process that is how it always ends.
 pub(super) fn plan_not_kept(plan: &Plan, end: &EndOfRun, arrivals: &ArrivalTally) -> Vec<String> {
-    let ArrivalTally { due, started, late, .. } = *arrivals;
+    let ArrivalTally { started, late, .. } = *arrivals;
+    let due = arrivals.allowed();
     let mut reasons = Vec::new();
     let share = |count: u64| as_f64(count) / as_f64(due.max(1));
     if starts_late(arrivals) {

@@ -12,6 +12,7 @@ use crate::measure::window::Window;
 use crate::plan::Plan;
 use crate::scenario::threshold::{Comparison, StopRule, Threshold};
 use crate::schedule::Stage;
+use crate::schedule::blocks::Turns;
 use crate::units::{Microseconds, format_duration};
 
 /// The fewest replies or messages in a window that the safety stop makes a share of: one that goes wrong is no sign of
@@ -33,6 +34,8 @@ pub struct Watch {
     /// The load was ended otherwise: what comes now says nothing of the server.
     over: bool,
     stopped: Option<Stopped>,
+    /// Where several targets take turns.
+    turns: Option<Turns>,
 }
 
 /// One rule.
@@ -134,7 +137,8 @@ impl Watch {
                 found: Found::default(),
             });
         }
-        Self { asked: Asked::of(plan), rules, latest: 0, judged: 0, over: false, stopped: None }
+        let (asked, turns) = (Asked::of(plan), plan.turns.clone());
+        Self { asked, rules, latest: 0, judged: 0, over: false, stopped: None, turns }
     }
 
     /// Adds what one worker did in one interval.
@@ -156,7 +160,7 @@ impl Watch {
             self.judged += 1;
             for rule in &mut self.rules {
                 if let Some((end, amount)) = rule.window.next_due(self.judged) {
-                    let stopped = rule.judge(end, &amount, interval);
+                    let stopped = rule.judge(end, &amount, interval, self.turns.as_ref());
                     self.stopped = self.stopped.take().or(stopped);
                 }
             }
@@ -193,14 +197,27 @@ impl Watch {
 
 impl Rule {
     /// Looks at the window that ends before interval `end`; says if it ends the run.
-    fn judge(&mut self, end: u64, amount: &Amount, interval: Duration) -> Option<Stopped> {
+    fn judge(
+        &mut self,
+        end: u64,
+        amount: &Amount,
+        interval: Duration,
+        turns: Option<&Turns>,
+    ) -> Option<Stopped> {
+        let (length, at) = (time_of(self.window.intervals(), interval), time_of(end, interval));
+        // A target is not slow while it is another's turn.
+        let own = turns.map_or(length, |turns| {
+            turns.active(at).saturating_sub(turns.active(at.saturating_sub(length)))
+        });
+        if own.is_zero() {
+            return None;
+        }
         self.found.whole = true;
         let few = matches!(amount, Amount::Share { base, .. } if *base < WINDOW_SAMPLES_MIN);
         if few && self.threshold.is_none() {
             return None;
         }
-        let length = time_of(self.window.intervals(), interval);
-        let value = self.gauge.read(amount, length).compared()?;
+        let value = self.gauge.read(amount, own).compared()?;
         let worse = |worst: f64| match self.comparison {
             Comparison::Less | Comparison::LessOrEqual => worst.min(value),
             Comparison::Greater | Comparison::GreaterOrEqual => worst.max(value),
@@ -213,7 +230,7 @@ impl Rule {
         self.stops.then(|| Stopped {
             rule: self.text.clone(),
             safety: self.threshold.is_none(),
-            at: time_of(end, interval),
+            at,
             over: length,
             value,
             unit: self.gauge.unit(),

@@ -28,6 +28,8 @@ pub enum Purpose {
     Arrival,
     /// What the built-in sink does in a session.
     Sink,
+    /// The order in which targets take turns.
+    Turn,
 }
 
 /// The generator for one choice.

@@ -9,6 +9,7 @@ use crate::message::trace::Trace;
 use crate::scenario::load::{ArrivalSource, ArrivalUnit, Bound, Drive, Load, RateStage, Warmup};
 use crate::scenario::{MESSAGES_MAX, Scenario};
 use crate::schedule::arrivals::{Arrival, Arrivals, Pattern, RateSpan};
+use crate::schedule::cap::{Cap, Gate};
 use crate::schedule::trace::TraceArrivals;
 use crate::schedule::{MAIN, Stage, WARMUP};
 
@@ -26,6 +27,18 @@ pub struct LoadPlan {
     pub messages: Option<u64>,
     /// When things start; `None` under closed load.
     pub timetable: Option<Timetable>,
+    /// Messages a second that may start at most under closed load; an open one has that in its timetable.
+    pub max_rate: Option<f64>,
+}
+
+impl LoadPlan {
+    /// Lets no more than so many messages a second start.
+    pub(super) fn cap_at(&mut self, per_second: f64) {
+        match &mut self.timetable {
+            Some(timetable) => timetable.cap = Some(Cap::per_second(per_second)),
+            None => self.max_rate = Some(per_second),
+        }
+    }
 }
 
 impl super::Plan {
@@ -62,6 +75,7 @@ pub(super) fn resolve(scenario: &Scenario) -> (Vec<LoadPlan>, Vec<Stage>) {
             slots: slots..slots_end,
             messages,
             timetable: Timetable::of(load, index, streams, messages),
+            max_rate: None,
         });
         slots = slots_end;
     }
@@ -109,6 +123,8 @@ pub struct Timetable {
     messages_each: RangeInclusive<u64>,
     /// Messages of the judged stages at most.
     bound: Option<u64>,
+    /// What the target lets start at most.
+    cap: Option<Cap>,
     /// Index of the load, and how many there are: keeps random choices and message numbers of loads apart.
     load: u64,
     loads: u64,
@@ -131,6 +147,8 @@ pub struct Due {
     pub span: usize,
     /// Its messages, counted over the load; none of them where its script sends none.
     pub messages: Range<u64>,
+    /// It lies above what the target lets start: it never does.
+    pub capped: bool,
 }
 
 impl Timetable {
@@ -161,7 +179,7 @@ impl Timetable {
             ArrivalUnit::Sessions => load.messages_per_session.clone().unwrap_or(1..=1),
         };
         let load = u64::from(index);
-        Some(Self { unit: open.unit, source, warmup, messages_each, bound, load, loads })
+        Some(Self { unit: open.unit, source, warmup, messages_each, bound, cap: None, load, loads })
     }
 
     /// The arrivals of the warm-up, where there is one.
@@ -171,7 +189,7 @@ impl Timetable {
         let span = self.warmup?;
         // A stream of its own, so that the judged stages are the same with and without.
         let arrivals = Arrivals::new(vec![span], *pattern, seed, self.loads + self.load);
-        Some(self.itinerary(ArrivalsOf::Rate(arrivals), seed, None))
+        Some(self.itinerary(ArrivalsOf::Rate(arrivals), seed, None, self.cap.map(Gate::new)))
     }
 
     /// The arrivals of the judged stages.
@@ -183,16 +201,28 @@ impl Timetable {
             }
             Source::Trace { trace, speed } => ArrivalsOf::Trace(trace.arrivals(*speed)),
         };
-        self.itinerary(arrivals, seed, self.bound)
+        // What the warm-up started last counts on.
+        let gate = match self.warmup {
+            Some(_) => Gate::after_load,
+            None => Gate::new,
+        };
+        self.itinerary(arrivals, seed, self.bound, self.cap.map(gate))
     }
 
-    fn itinerary(&self, arrivals: ArrivalsOf, seed: u64, bound: Option<u64>) -> Itinerary {
+    fn itinerary(
+        &self,
+        arrivals: ArrivalsOf,
+        seed: u64,
+        bound: Option<u64>,
+        gate: Option<Gate>,
+    ) -> Itinerary {
         Itinerary {
             arrivals,
             messages_each: self.messages_each.clone(),
             stream: seed::scramble(seed ^ self.load),
             next_message: 0,
             bound,
+            gate,
         }
     }
 
@@ -235,6 +265,7 @@ pub struct Itinerary {
     stream: u64,
     next_message: u64,
     bound: Option<u64>,
+    gate: Option<Gate>,
 }
 
 impl Iterator for Itinerary {
@@ -250,6 +281,7 @@ impl Iterator for Itinerary {
         let count = seed::uniform(self.messages_each.clone(), rng);
         let end = first.saturating_add(count).min(self.bound.unwrap_or(u64::MAX));
         self.next_message = end;
-        Some(Due { index, offset, span, messages: first..end })
+        let capped = self.gate.as_mut().is_some_and(|gate| !gate.admit(offset, end - first));
+        Some(Due { index, offset, span, messages: first..end, capped })
     }
 }

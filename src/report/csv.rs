@@ -1,10 +1,14 @@
 //! The CSV files of a result folder. Their columns are explained in `results/README.md`.
 
+use super::beside::{accepted_in_all, cpu_us_per_message};
+use crate::clock::Duration;
 use crate::measure::histogram::Estimate;
 use crate::measure::outcome::Fate;
+use crate::measure::pairs::PairRow;
 use crate::measure::summary::{Figures, Summary};
 use crate::measure::thresholds::Unit;
 use crate::report::escape::cell;
+use crate::report::record::{Record, TargetRecord};
 use crate::stats::share::Share;
 
 const SUMMARY: &[&str] = &[
@@ -134,20 +138,85 @@ const ADDRESSES: &[&str] = &[
     "eod_us_p99_low",
     "eod_us_p99_high",
 ];
-const THRESHOLDS: &[&str] = &["threshold", "value", "limit", "verdict"];
+const SERVER: &[&str] = &[
+    "target",
+    "messages",
+    "cpu_us_user",
+    "cpu_us_system",
+    "cpu_us_per_message",
+    "rss_bytes_peak",
+    "rss_bytes_end",
+];
+const PAIRS: &[&str] = &[
+    "first",
+    "second",
+    "metric",
+    "unit",
+    "first_value",
+    "second_value",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "parts",
+    "verdict",
+];
+const THRESHOLDS: &[&str] = &["target", "threshold", "value", "limit", "verdict"];
 
-/// Every CSV file with its name.
+/// Every CSV file with its name. The rows of all targets are in the same files.
 #[must_use]
-pub fn files(summary: &Summary) -> Vec<(&'static str, Vec<u8>)> {
+pub fn files(record: &Record) -> Vec<(&'static str, Vec<u8>)> {
+    type Rows = fn(&Summary) -> Vec<Vec<String>>;
+    let files: [(&str, &[&str], Rows); 8] = [
+        ("summary.csv", SUMMARY, totals),
+        ("latency.csv", LATENCY, latency),
+        ("replies.csv", REPLIES, replies),
+        ("outcomes.csv", OUTCOMES, outcomes),
+        ("failures.csv", FAILURES, failures),
+        ("addresses.csv", ADDRESSES, addresses),
+        ("intervals.csv", INTERVALS, intervals),
+        ("thresholds.csv", THRESHOLDS, thresholds),
+    ];
+    let file = |(name, header, rows): (&'static str, &[&str], Rows)| {
+        (name, table(header, record.summaries().flat_map(rows)))
+    };
+    let mut files: Vec<_> = files.into_iter().map(file).collect();
+    // What most runs do not have.
+    if record.targets.iter().any(|target| target.cost.is_some()) {
+        files.push(("server.csv", table(SERVER, record.targets.iter().map(server))));
+    }
+    if record.targets.len() > 1 {
+        files.push(("pairs.csv", table(PAIRS, record.pairs.iter().map(pair))));
+    }
+    files
+}
+
+fn server(target: &TargetRecord) -> Vec<String> {
+    let us = |time: Duration| time.as_micros();
+    let cost = target.cost;
     vec![
-        ("summary.csv", table(SUMMARY, totals(summary))),
-        ("latency.csv", table(LATENCY, latency(summary))),
-        ("replies.csv", table(REPLIES, replies(summary))),
-        ("outcomes.csv", table(OUTCOMES, outcomes(summary))),
-        ("failures.csv", table(FAILURES, failures(summary))),
-        ("addresses.csv", table(ADDRESSES, addresses(summary))),
-        ("intervals.csv", table(INTERVALS, intervals(summary))),
-        ("thresholds.csv", table(THRESHOLDS, thresholds(summary))),
+        cell(target.name.as_bytes()),
+        accepted_in_all(&target.summary).to_string(),
+        optional(cost.map(|cost| us(cost.cpu_user))),
+        optional(cost.map(|cost| us(cost.cpu_system))),
+        optional(cpu_us_per_message(target).map(number)),
+        optional(cost.map(|cost| cost.rss_bytes_peak)),
+        optional(cost.map(|cost| cost.rss_bytes_end)),
+    ]
+}
+
+fn pair(row: &PairRow) -> Vec<String> {
+    vec![
+        cell(row.first.as_bytes()),
+        cell(row.second.as_bytes()),
+        row.metric.clone(),
+        row.unit.name().to_owned(),
+        optional(row.first_value.map(number)),
+        optional(row.second_value.map(number)),
+        optional(row.difference.map(|difference| number(difference.value))),
+        optional(row.difference.map(|difference| number(difference.low))),
+        optional(row.difference.map(|difference| number(difference.high))),
+        row.parts.to_string(),
+        row.verdict.name().to_owned(),
     ]
 }
 
@@ -161,8 +230,8 @@ pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
     writer.into_inner().expect("memory takes every byte")
 }
 
-fn totals(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.totals.iter().map(|row| {
+fn totals(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.totals.iter().map(|row| {
         let mut cells = vec![
             cell(row.target.as_bytes()),
             summary.validity.verdict.to_string(),
@@ -173,11 +242,12 @@ fn totals(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
         cells.extend(estimate(row.eod_p50));
         cells.extend(estimate(row.eod_p99));
         cells
-    })
+    });
+    rows.collect()
 }
 
-fn latency(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.latency.iter().map(|row| {
+fn latency(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.latency.iter().map(|row| {
         let mut cells = vec![
             cell(row.target.as_bytes()),
             cell(row.stage.as_bytes()),
@@ -188,7 +258,8 @@ fn latency(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
         ];
         cells.extend(figures(&row.figures));
         cells
-    })
+    });
+    rows.collect()
 }
 
 /// From `count` to the end of a row of `latency.csv`.
@@ -216,8 +287,8 @@ fn figures(figures: &Figures) -> Vec<String> {
     cells
 }
 
-fn replies(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.replies.iter().map(|row| {
+fn replies(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.replies.iter().map(|row| {
         vec![
             cell(row.target.as_bytes()),
             cell(row.stage.as_bytes()),
@@ -230,11 +301,12 @@ fn replies(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
             number(row.share),
             cell(&row.sample_text),
         ]
-    })
+    });
+    rows.collect()
 }
 
-fn outcomes(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.outcomes.iter().map(|row| {
+fn outcomes(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.outcomes.iter().map(|row| {
         let mut cells = vec![
             cell(row.target.as_bytes()),
             cell(row.stage.as_bytes()),
@@ -246,11 +318,12 @@ fn outcomes(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
         ];
         cells.extend(share(row.share));
         cells
-    })
+    });
+    rows.collect()
 }
 
-fn failures(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.failures.iter().map(|row| {
+fn failures(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.failures.iter().map(|row| {
         vec![
             cell(row.target.as_bytes()),
             cell(row.stage.as_bytes()),
@@ -261,11 +334,12 @@ fn failures(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
             row.count.to_string(),
             cell(&row.detail),
         ]
-    })
+    });
+    rows.collect()
 }
 
-fn intervals(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.intervals.iter().map(|row| {
+fn intervals(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.intervals.iter().map(|row| {
         vec![
             cell(row.target.as_bytes()),
             cell(row.stage.as_bytes()),
@@ -290,11 +364,12 @@ fn intervals(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
             optional(row.eod_us_p50),
             optional(row.eod_us_p99),
         ]
-    })
+    });
+    rows.collect()
 }
 
-fn addresses(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.addresses.iter().map(|row| {
+fn addresses(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.addresses.iter().map(|row| {
         let (one, fates) = (&row.destination, &row.tally.fates);
         let mut cells = vec![
             cell(row.target.as_bytes()),
@@ -318,22 +393,25 @@ fn addresses(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
             cells.extend(estimate(times.p99));
         }
         cells
-    })
+    });
+    rows.collect()
 }
 
-fn thresholds(summary: &Summary) -> impl Iterator<Item = Vec<String>> {
-    summary.thresholds.iter().map(|row| {
+fn thresholds(summary: &Summary) -> Vec<Vec<String>> {
+    let rows = summary.thresholds.iter().map(|row| {
         let in_unit = |value: f64| match row.unit {
             Unit::Share | Unit::PerSecond | Unit::PerHour => number(value),
             Unit::Microseconds => format!("{value:.0}"),
         };
         vec![
+            cell(summary.target.as_bytes()),
             cell(row.threshold.as_bytes()),
             optional(row.value.map(in_unit)),
             in_unit(row.limit),
             if row.passed { "pass" } else { "fail" }.to_owned(),
         ]
-    })
+    });
+    rows.collect()
 }
 
 pub(super) fn share(share: Option<Share>) -> [String; 3] {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::measure::collector::CompletedInterval;
 use crate::measure::layout::Layout;
-use crate::measure::summary::Summary;
-use crate::plan::Plan;
-use crate::report::{RunFacts, csv, hlog, json};
+use crate::report::record::Record;
+use crate::report::{csv, hlog, manifest};
 
-const LOG: &str = "histograms.hlog";
+pub(super) const LOG: &str = "histograms.hlog";
+pub(super) const MANIFEST: &str = "run.json";
 /// What a file is called while it is written: whoever reads the folder sees whole files only.
 const UNFINISHED: &str = "part";
 
@@ -117,34 +117,24 @@ impl ResultFolder {
     ///
     /// # Errors
     /// When one cannot be written.
-    pub fn save(
-        &self,
-        summary: &Summary,
-        plan: &Plan,
-        facts: &RunFacts,
-    ) -> Result<(), FolderError> {
-        for (name, bytes) in csv::files(summary) {
+    pub fn save(&self, record: &Record) -> Result<(), FolderError> {
+        for (name, bytes) in csv::files(record) {
             write(&self.path, name, &bytes)?;
         }
-        write(&self.path, "run.json", &json::manifest(summary, plan, facts))
+        write(&self.path, MANIFEST, &manifest::write(record))
     }
 
     /// Saves for the last time and gives the histogram log its name.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn finish(
-        &mut self,
-        summary: &Summary,
-        plan: &Plan,
-        facts: &RunFacts,
-    ) -> Result<(), FolderError> {
+    pub fn finish(&mut self, record: &Record) -> Result<(), FolderError> {
         let path = self.path.join(LOG);
         self.log
             .sync_all()
             .and_then(|()| fs::rename(unfinished(&path), &path))
             .map_err(|source| self.fault(LOG, source))?;
-        self.save(summary, plan, facts)
+        self.save(record)
     }
 
     fn fault(&self, name: &str, source: io::Error) -> FolderError {
@@ -209,7 +199,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
     written.map_err(|source| FolderError::Io { path, source })
 }
 
-fn unfinished(path: &Path) -> PathBuf {
+pub(super) fn unfinished(path: &Path) -> PathBuf {
     path.with_added_extension(UNFINISHED)
 }
 

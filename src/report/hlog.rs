@@ -3,14 +3,16 @@
 //! The lines of one tag add up to its row of `latency.csv`. Overflow has no place in the format; `run.json` has it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 
 use jiff::Timestamp;
 
 use crate::clock::Duration;
 use crate::measure::collector::CompletedInterval;
-use crate::measure::histogram::{Histogram, LogLine, append_log, begin_log, read_log};
-use crate::measure::layout::Layout;
+use crate::measure::histogram::{Histogram, LogLine, Sparse, append_log, begin_log, read_log};
+use crate::measure::layout::{Layout, SeriesId};
+use crate::smtp::text::printable;
 
 /// The first lines.
 ///
@@ -45,20 +47,74 @@ pub fn lines(layout: &Layout, intervals: &[CompletedInterval]) -> io::Result<Vec
     Ok(bytes)
 }
 
-/// Reads a whole log.
-///
-/// # Errors
-/// When it is not one.
-pub fn read_hlog(log: &[u8]) -> io::Result<Vec<LogLine>> {
-    read_log(log)
+/// The samples of a target over a run, and interval by interval.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetSeries {
+    /// Over the whole run.
+    pub sums: BTreeMap<SeriesId, Histogram>,
+    /// In order of their start, as the log has them.
+    pub slices: BTreeMap<SeriesId, Vec<Slice>>,
 }
 
-/// The sum of each tag over all intervals.
-#[must_use]
-pub fn add_up(lines: &[LogLine]) -> BTreeMap<String, Histogram> {
-    let mut sums: BTreeMap<String, Histogram> = BTreeMap::new();
-    for line in lines {
-        sums.entry(line.tag.clone()).or_default().add(&line.histogram);
+/// What a series got in a span of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slice {
+    /// From the start of the run.
+    pub start: Duration,
+    /// Its length.
+    pub length: Duration,
+    /// The samples; overflow is not in the log.
+    pub samples: Sparse,
+}
+
+/// Reads a whole log of these targets.
+///
+/// # Errors
+/// When it is none, or holds what belongs to none of the targets.
+pub fn read(log: &[u8], layouts: &[Layout]) -> io::Result<Vec<TargetSeries>> {
+    let mut targets = vec![TargetSeries::default(); layouts.len()];
+    read_log(log, |LogLine { tag, start, length, histogram }| {
+        let mut known = layouts.iter().zip(&mut targets);
+        let found = known.find_map(|(layout, target)| Some((layout.of_tag(&tag)?, target)));
+        let Some((series, target)) = found else {
+            let tag = printable(tag.as_bytes());
+            return Err(io::Error::other(format!("run.json knows nothing of `{tag}`")));
+        };
+        let samples = histogram.to_sparse();
+        target.slices.entry(series).or_default().push(Slice { start, length, samples });
+        target.sums.entry(series).or_default().add(&histogram);
+        Ok(())
+    })?;
+    for slices in targets.iter_mut().flat_map(|target| target.slices.values_mut()) {
+        slices.sort_by_key(|slice| slice.start);
     }
-    sums
+    Ok(targets)
+}
+
+impl TargetSeries {
+    /// All samples but overflow and those by address, which are among the others.
+    #[must_use]
+    pub fn samples(&self, layout: &Layout) -> u64 {
+        let places = self.sums.iter().filter(|(series, _)| layout.series_parts(**series).is_some());
+        places.fold(0, |sum, (_, histogram)| histogram.count().saturating_add(sum))
+    }
+
+    /// The slices of several series as one: those that begin together are added up.
+    #[must_use]
+    pub fn together(&self, series: impl IntoIterator<Item = SeriesId>) -> Vec<Slice> {
+        let mut sum: BTreeMap<Duration, Slice> = BTreeMap::new();
+        for slice in series.into_iter().filter_map(|series| self.slices.get(&series)).flatten() {
+            match sum.entry(slice.start) {
+                Entry::Vacant(empty) => {
+                    empty.insert(slice.clone());
+                }
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    known.samples.add(&slice.samples);
+                    known.length = known.length.max(slice.length);
+                }
+            }
+        }
+        sum.into_values().collect()
+    }
 }

@@ -1,10 +1,10 @@
-//! What was asked for, and what an open load's schedule came to: for the summary and for `run.json`.
+//! What was asked for, and what an open load's schedule came to.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::record::PlanFacts;
 use super::text::{decimal, grouped, percent, time};
 use crate::measure::summary::{StageRow, Summary};
-use crate::measure::tally::ArrivalTally;
 use crate::plan::Plan;
 use crate::scenario::load::{
     ArrivalSource, ArrivalUnit, Bound, Load, Open, Overload, Pacing, RateStage, Warmup,
@@ -13,65 +13,58 @@ use crate::schedule::arrivals::Pattern;
 use crate::units::format_duration;
 
 /// A load as resolved.
-#[derive(Serialize)]
-pub(super) struct LoadFacts<'a> {
-    name: Option<&'a str>,
-    start: String,
-    sessions_max: u32,
-    length: Option<String>,
-    warmup: String,
-    drain: String,
-    messages: Option<u64>,
-    each_once: bool,
-    messages_per_session: Option<[u64; 2]>,
-    connects_per_s: Option<f64>,
-    scripts: Vec<&'a str>,
-    open: Option<OpenFacts<'a>>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LoadFacts {
+    /// `None` of `[load]`.
+    pub name: Option<String>,
+    pub start: String,
+    /// Open at once.
+    pub sessions_max: u32,
+    pub length: Option<String>,
+    pub warmup: String,
+    pub drain: String,
+    /// Its bound.
+    pub messages: Option<u64>,
+    pub each_once: bool,
+    pub messages_per_session: Option<[u64; 2]>,
+    pub connects_per_s: Option<f64>,
+    /// Those that it runs.
+    pub scripts: Vec<String>,
+    /// `None` of a closed load.
+    pub open: Option<OpenFacts>,
 }
 
-#[derive(Serialize)]
-struct OpenFacts<'a> {
-    unit: &'static str,
-    arrivals: String,
-    overload: String,
-    pacing: &'static str,
-    rates: Vec<RateFacts<'a>>,
+/// The schedule of an open load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenFacts {
+    /// What arrives: `sessions` or `messages`.
+    pub unit: String,
+    pub arrivals: String,
+    /// Arrivals of a trace; `None` of one that has rates.
+    pub recorded: Option<u64>,
+    pub overload: String,
+    pub pacing: String,
+    pub rates: Vec<RateFacts>,
 }
 
-#[derive(Serialize)]
-struct RateFacts<'a> {
-    stage: &'a str,
-    per_s_from: f64,
-    per_s_to: f64,
-    length: Option<String>,
+/// The rate in a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RateFacts {
+    pub stage: String,
+    pub per_s_from: f64,
+    pub per_s_to: f64,
+    pub length: Option<String>,
 }
 
-/// What a schedule brought in one stage, or in all that are judged.
-#[derive(Serialize)]
-pub(super) struct ArrivalFacts<'a> {
-    stage: Option<&'a str>,
-    due: u64,
-    started: u64,
-    late: u64,
-    dropped: u64,
-    shed: u64,
-    left: u64,
-    messages: u64,
-    messages_not_started: u64,
-    window_s: f64,
-    messages_per_s: Option<f64>,
-    response_us_p50: Option<u64>,
-    response_us_p99: Option<u64>,
-}
-
-pub(super) fn facts(plan: &Plan) -> Vec<LoadFacts<'_>> {
+/// The loads of `plan`.
+pub(super) fn facts(plan: &Plan) -> Vec<LoadFacts> {
     plan.scenario.loads.iter().map(|load| load_facts(plan, load)).collect()
 }
 
-fn load_facts<'a>(plan: &'a Plan, load: &'a Load) -> LoadFacts<'a> {
+fn load_facts(plan: &Plan, load: &Load) -> LoadFacts {
     let scripts = load.scripts.iter().map(|script| &plan.scenario.scripts[usize::from(*script)]);
     LoadFacts {
-        name: load.name.as_deref(),
+        name: load.name.clone(),
         start: format_duration(load.start),
         sessions_max: load.sessions_max(),
         length: load.length().map(format_duration),
@@ -90,23 +83,26 @@ fn load_facts<'a>(plan: &'a Plan, load: &'a Load) -> LoadFacts<'a> {
             .as_ref()
             .map(|range| [*range.start(), *range.end()]),
         connects_per_s: load.connects_per_s,
-        scripts: scripts.map(|script| script.name.as_str()).collect(),
+        scripts: scripts.map(|script| script.name.clone()).collect(),
         open: load.open().map(open_facts),
     }
 }
 
-fn open_facts(open: &Open) -> OpenFacts<'_> {
-    let (arrivals, rates) = match &open.source {
+fn open_facts(open: &Open) -> OpenFacts {
+    let (arrivals, recorded, rates) = match &open.source {
         ArrivalSource::Rate { pattern, stages } => {
-            (pattern_name(*pattern), stages.iter().map(rate_facts).collect())
+            (pattern_name(*pattern), None, stages.iter().map(rate_facts).collect())
         }
         ArrivalSource::Trace { trace, speed } => {
-            (format!("{} recorded, at {speed} times their speed", trace.rows.len()), Vec::new())
+            let rows = trace.rows.len();
+            let arrivals = format!("{rows} recorded, at {speed} times their speed");
+            (arrivals, Some(rows as u64), Vec::new())
         }
     };
     OpenFacts {
-        unit: unit_name(open.unit),
+        unit: unit_name(open.unit).to_owned(),
         arrivals,
+        recorded,
         overload: match open.overload {
             Overload::Queue => "queue".to_owned(),
             Overload::Drop => "drop".to_owned(),
@@ -115,14 +111,15 @@ fn open_facts(open: &Open) -> OpenFacts<'_> {
         pacing: match open.pacing {
             Pacing::Timer => "timer",
             Pacing::Spin => "spin",
-        },
+        }
+        .to_owned(),
         rates,
     }
 }
 
-fn rate_facts(stage: &RateStage) -> RateFacts<'_> {
+fn rate_facts(stage: &RateStage) -> RateFacts {
     RateFacts {
-        stage: &stage.name,
+        stage: stage.name.clone(),
         per_s_from: stage.span.from,
         per_s_to: stage.span.to,
         length: stage.span.length.map(format_duration),
@@ -144,77 +141,37 @@ fn unit_name(unit: ArrivalUnit) -> &'static str {
     }
 }
 
-/// What arrived in each stage of an open load.
-pub(super) fn arrivals(summary: &Summary) -> Vec<ArrivalFacts<'_>> {
-    let rate = summary.totals.iter().find_map(|total| total.messages_per_s);
-    let all = summary.arrivals.iter().map(|tally| ArrivalFacts {
-        window_s: summary.window.as_secs_f64(),
-        messages_per_s: rate,
-        ..arrival_facts(tally)
-    });
-    let stages = summary.stages.iter().map(|row| ArrivalFacts {
-        stage: Some(&row.stage),
-        window_s: row.window.as_secs_f64(),
-        messages_per_s: row.messages_per_s,
-        response_us_p50: row.response_p50.map(|estimate| estimate.value),
-        response_us_p99: row.response_p99.map(|estimate| estimate.value),
-        ..arrival_facts(&row.arrivals)
-    });
-    all.chain(stages).collect()
-}
-
-fn arrival_facts<'a>(tally: &ArrivalTally) -> ArrivalFacts<'a> {
-    ArrivalFacts {
-        stage: None,
-        due: tally.due,
-        started: tally.started,
-        late: tally.late,
-        dropped: tally.dropped,
-        shed: tally.shed,
-        left: tally.left,
-        messages: tally.messages,
-        messages_not_started: tally.messages_not_started,
-        window_s: 0.0,
-        messages_per_s: None,
-        response_us_p50: None,
-        response_us_p99: None,
-    }
-}
-
 /// One load in a few words.
-pub(super) fn words(load: &Load) -> String {
+pub(super) fn words(load: &LoadFacts) -> String {
     let name = load.name.as_ref().map_or_else(String::new, |name| format!("{name}: "));
-    let Some(open) = load.open() else {
-        let s = if load.sessions_max() == 1 { "" } else { "s" };
-        return format!("{name}{} session{s}", grouped(u64::from(load.sessions_max())));
+    let sessions = grouped(u64::from(load.sessions_max));
+    let Some(OpenFacts { unit, arrivals, recorded, rates, .. }) = &load.open else {
+        let s = if load.sessions_max == 1 { "" } else { "s" };
+        return format!("{name}{sessions} session{s}");
     };
-    let unit = unit_name(open.unit);
-    let when = match &open.source {
-        ArrivalSource::Trace { trace, .. } => {
-            format!("{} recorded {unit}", grouped(trace.rows.len() as u64))
-        }
-        ArrivalSource::Rate { pattern, stages } => {
-            let ends = || stages.iter().flat_map(|stage| [stage.span.from, stage.span.to]);
+    let when = match recorded {
+        Some(rows) => format!("{} recorded {unit}", grouped(*rows)),
+        None => {
+            let ends = || rates.iter().flat_map(|stage| [stage.per_s_from, stage.per_s_to]);
             let (top, bottom) = (ends().fold(0.0, f64::max), ends().fold(f64::INFINITY, f64::min));
-            let rates = match stages.as_slice() {
-                [stage] if !stage.is_ramp() => decimal(top),
+            let span = match rates.as_slice() {
+                [stage] if stage.per_s_from.total_cmp(&stage.per_s_to).is_eq() => decimal(top),
                 _ => format!("{} to {}", decimal(bottom), decimal(top)),
             };
-            format!("{rates} {unit} a second, {}", pattern_name(*pattern))
+            format!("{span} {unit} a second, {arrivals}")
         }
     };
-    format!("{name}{when}, at most {} sessions", grouped(u64::from(open.max_sessions)))
+    format!("{name}{when}, at most {sessions} sessions")
 }
 
 /// How the plan was kept, as lines; none under closed load.
-pub(super) fn arrival_words(plan: &Plan, summary: &Summary) -> Vec<String> {
+pub(super) fn arrival_words(plan: &PlanFacts, summary: &Summary) -> Vec<String> {
     let Some(tally) = &summary.arrivals else { return Vec::new() };
     let units: Vec<&str> = plan
-        .scenario
         .loads
         .iter()
-        .filter_map(Load::open)
-        .map(|open| unit_name(open.unit))
+        .filter_map(|load| load.open.as_ref())
+        .map(|open| open.unit.as_str())
         .collect();
     let unit = match units.as_slice() {
         [first, rest @ ..] if rest.iter().all(|unit| unit == first) => first,
@@ -234,6 +191,7 @@ pub(super) fn arrival_words(plan: &Plan, summary: &Summary) -> Vec<String> {
         (tally.dropped, "dropped, as no session was free"),
         (tally.shed, "shed, as they had waited too long"),
         (tally.left, "left when the load ended"),
+        (tally.capped, "not started, as they lie above the target's max_rate"),
     ] {
         if count > 0 {
             lines.push(format!("{}{} {what}", grouped(count), share(count)));

@@ -1,15 +1,18 @@
 //! Bytes from a summary: one file a format. Nothing is measured here, nothing opened but the result folder.
 
+mod beside;
 pub mod chart;
 pub mod csv;
 pub mod escape;
 mod extensions;
 pub mod folder;
 pub mod hlog;
-pub mod json;
 mod judged;
-mod load;
+pub mod load;
+pub mod manifest;
 pub mod plan;
+pub mod record;
+pub mod saved;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -17,6 +20,7 @@ mod tls;
 pub mod trials;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What a report tells of a run that neither plan nor summary knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,14 +33,10 @@ pub struct RunFacts {
     pub exit_code: Option<u8>,
     /// Where the load came from.
     pub host: HostFacts,
-    /// The target's greeting as its session saw it; `None` without one.
-    pub greeting: Option<String>,
-    /// The lines of the target's EHLO reply after the first.
-    pub capabilities: Vec<String>,
 }
 
 /// The machine that generated the load.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     /// `linux`.
     pub os: String,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::load::words;
+use super::load::{facts, words};
 use super::text::{cut, decimal, grouped};
 use crate::measure::footprint::Footprint;
 use crate::plan::Plan;
@@ -31,8 +31,8 @@ pub struct Machine {
 pub fn render(plan: &Plan, outlook: &Outlook, descriptors: u64, machine: &Machine) -> String {
     let url = plan.targets.first().map_or_else(String::new, |target| target.url.to_string());
     let mut out = format!("{} against {url} (a dry run: nothing is sent)\n", plan.scenario.name);
-    for load in &plan.scenario.loads {
-        let _ = writeln!(out, "{}", words(load));
+    for load in facts(plan) {
+        let _ = writeln!(out, "{}", words(&load));
     }
     let _ = writeln!(out, "seed {}\n", plan.identity.seed);
     stages(&mut out, plan, outlook);
@@ -51,6 +51,32 @@ pub fn render(plan: &Plan, outlook: &Outlook, descriptors: u64, machine: &Machin
     for (index, text) in beyond(outlook, descriptors, &footprint, machine).iter().enumerate() {
         let gap = if index == 0 { "\n" } else { "" };
         let _ = writeln!(out, "{gap}{:LABEL$}{text}", "limit");
+    }
+    out
+}
+
+/// What plans of several targets come to together.
+#[must_use]
+pub fn together(plans: &[Plan], sessions: u64, descriptors: u64, machine: &Machine) -> String {
+    let turns = plans.iter().find_map(|plan| plan.turns.as_ref());
+    let how = match turns {
+        Some(turns) => format!("take turns in blocks of {}", format_duration(turns.block())),
+        None => "at the same time".to_owned(),
+    };
+    let mut out = format!("{:LABEL$}{} targets, {how}\n", "together", plans.len());
+    let most = format!("{} open at once at most", grouped(sessions));
+    for (label, text) in
+        [("sessions", most), ("descriptors", against(descriptors, machine.descriptors, "allowed"))]
+    {
+        let _ = writeln!(out, "{label:LABEL$}{text}");
+    }
+    if let Some(allowed) = machine.descriptors.filter(|allowed| descriptors > *allowed) {
+        let text = format!(
+            "{} open files are wanted and {} allowed: raise it with ulimit -n",
+            grouped(descriptors),
+            grouped(allowed)
+        );
+        let _ = writeln!(out, "\n{:LABEL$}{text}", "limit");
     }
     out
 }

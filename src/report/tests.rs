@@ -8,8 +8,9 @@ use expect_test::expect;
 use jiff::Timestamp;
 
 use super::folder::ResultFolder;
-use super::hlog::{add_up, read_hlog};
-use super::{HostFacts, RunFacts, csv, json, text};
+use super::record::{Record, TargetRecord};
+use super::saved::Saved;
+use super::{HostFacts, RunFacts, csv, manifest, text};
 use crate::clock::{self, Duration};
 use crate::measure::collector::Collector;
 use crate::measure::histogram::Histogram;
@@ -27,6 +28,8 @@ use crate::scenario::threshold::{
 };
 use crate::smtp::reply::{EnhancedCode, ReplyCode};
 
+mod saved;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn facts() -> RunFacts {
@@ -41,9 +44,13 @@ fn facts() -> RunFacts {
             cpu_count: 2,
             descriptor_limit: Some(1024),
         },
-        greeting: Some("220 mx.test ESMTP\u{1b}".to_owned()),
-        capabilities: vec!["PIPELINING".to_owned()],
     }
+}
+
+fn record(plan: &Plan, summary: Summary) -> Record {
+    let greeting = Some("220 mx.test ESMTP\u{1b}".to_owned());
+    let capabilities = vec!["PIPELINING".to_owned()];
+    Record::new(plan, &facts(), vec![TargetRecord::new(plan, greeting, capabilities, summary)])
 }
 
 fn end() -> EndOfRun {
@@ -149,9 +156,9 @@ fn the_log_adds_up_to_the_latency_table() {
         folder.log(collector.layout(), &spans).unwrap();
     });
     folder.log(&Layout::new(&plan), &collector.take_rest()).unwrap();
-    let summary = collector.summary(&plan, &end());
-    folder.save(&summary, &plan, &facts()).unwrap();
-    folder.finish(&summary, &plan, &facts()).unwrap();
+    let record = record(&plan, collector.summary(&plan, &end()));
+    folder.save(&record).unwrap();
+    folder.finish(&record).unwrap();
     let mut names: Vec<_> =
         fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -171,37 +178,39 @@ fn the_log_adds_up_to_the_latency_table() {
         ]
     );
 
-    let lines = read_hlog(&fs::read(path.join("histograms.hlog")).unwrap()).unwrap();
-    let sums = add_up(&lines);
+    let saved = Saved::read(&path).unwrap();
+    let (layout, series) = (&saved.layouts[0], &saved.series[0]);
     let mut rows = BTreeMap::new();
-    for row in &summary.latency {
+    for row in &record.targets[0].summary.latency {
         let (Some(script), Some(outcome)) = (&row.script, row.outcome) else { continue };
         let (target, stage, step) = (&row.target, &row.stage, &row.step);
         let (clock, outcome) = (row.clock.name(), outcome.name());
         let tag = format!(
             "target={target}|stage={stage}|script={script}|step={step}|clock={clock}|outcome={outcome}"
         );
-        if row.figures.count > 0 {
-            rows.insert(tag, &row.figures);
-        }
+        rows.insert(layout.of_tag(&tag).unwrap(), &row.figures);
     }
-    assert_eq!(sums.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
-    for (tag, histogram) in &sums {
-        assert_eq!(Figures::of(histogram), *rows[tag], "{tag}");
+    assert_eq!(series.sums.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
+    for (id, histogram) in &series.sums {
+        assert_eq!(Figures::of(histogram), *rows[id], "{}", layout.tag(*id));
     }
-    assert_eq!(sums.values().map(Histogram::count).sum::<u64>(), 2 * 10 * 41);
-    let eod = "target=target|stage=steady|script=submit|step=eod|clock=service|outcome=accepted";
-    assert_eq!(rows[eod].count, 720);
-    assert!(rows[eod].p99.is_some() && rows[eod].p99_9.is_none());
-    let service: Vec<_> = lines.iter().filter(|line| line.tag == eod).collect();
-    assert_eq!(service.len(), 9);
-    assert_eq!((service[0].start, service[0].length), (SECOND, SECOND));
+    assert_eq!(series.sums.values().map(Histogram::count).sum::<u64>(), 2 * 10 * 41);
+    let eod = place(1, 0, StepId::EOD);
+    let eod = layout.series(eod, Clock::Service, Outcome::Accepted);
+    assert_eq!(rows[&eod].count, 720);
+    assert!(rows[&eod].p99.is_some() && rows[&eod].p99_9.is_none());
+    let slices = saved.judged_slices(0, "eod", Clock::Service);
+    assert_eq!((slices.len(), slices[0].start, slices[0].length), (9, SECOND, SECOND));
+    assert_eq!(slices, series.slices[&eod]);
+    assert_eq!(slices.iter().map(|slice| slice.samples.samples()).sum::<u64>(), 720);
+    assert!(saved.judged_slices(0, "mail", Clock::Service).is_empty());
+    assert!(saved.judged_slices(0, "nonsense", Clock::Service).is_empty());
 }
 
 #[test]
 fn headers_are_the_promised_ones() {
     let (plan, collector) = known_run(|_| {});
-    let files = csv::files(&collector.summary(&plan, &end()));
+    let files = csv::files(&record(&plan, collector.summary(&plan, &end())));
     let mut headers = String::new();
     for (name, bytes) in &files {
         let first = str::from_utf8(bytes).unwrap().lines().next().unwrap();
@@ -215,7 +224,7 @@ fn headers_are_the_promised_ones() {
         failures.csv: target,stage,script,step,failure,fault,count,detail
         addresses.csv: target,stage,number,host,address,preference,sessions,connect_failures,attempted,accepted,deferred,rejected,failed,in_doubt,unfinished,connect_us_p50,connect_us_p50_low,connect_us_p50_high,connect_us_p99,connect_us_p99_low,connect_us_p99_high,greeting_us_p50,greeting_us_p50_low,greeting_us_p50_high,greeting_us_p99,greeting_us_p99_low,greeting_us_p99_high,eod_us_p50,eod_us_p50_low,eod_us_p50_high,eod_us_p99,eod_us_p99_low,eod_us_p99_high
         intervals.csv: target,stage,second,offered,started,accepted,deferred,rejected,failed,in_doubt,unfinished,abandoned,generator_failed,open_sessions,replies_2yz,replies_4yz,replies_5yz,messages_per_s,bytes_per_s,lag_us_p99,eod_us_p50,eod_us_p99
-        thresholds.csv: threshold,value,limit,verdict
+        thresholds.csv: target,threshold,value,limit,verdict
     "#]]
     .assert_eq(&headers);
 }
@@ -223,7 +232,7 @@ fn headers_are_the_promised_ones() {
 #[test]
 fn rows_are_the_known_values() {
     let (plan, collector) = known_run(|_| {});
-    let files = csv::files(&collector.summary(&plan, &end()));
+    let files = csv::files(&record(&plan, collector.summary(&plan, &end())));
     let mut shown = String::new();
     for (name, first, count) in [
         ("summary.csv", 1, 1),
@@ -260,17 +269,17 @@ fn rows_are_the_known_values() {
         target,steady,submit,noop,timed_out,peer,18,'=1+1
         target,warmup,0,,82,80,0,2,0,0,0,0,0,2,80,0,2,80,369000,,3901,
         target,steady,1,,82,80,0,2,0,0,0,0,0,2,80,0,2,80,369000,,3907,
-        accepted > 99%,0.97561,0.99,fail
-        eod.p99 < 500ms,9831,500000,pass
-        eod.p99.9 < 500ms,9927,500000,pass
+        target,accepted > 99%,0.97561,0.99,fail
+        target,eod.p99 < 500ms,9831,500000,pass
+        target,eod.p99.9 < 500ms,9927,500000,pass
     "#]].assert_eq(&shown);
 }
 
 #[test]
 fn every_column_is_explained() {
     let explained = include_str!("../../results/README.md");
-    let (_, summary) = empty();
-    for (name, bytes) in csv::files(&summary) {
+    let (plan, summary) = empty();
+    for (name, bytes) in csv::files(&record(&plan, summary)) {
         let start = explained.find(&format!("\n## {name}")).expect(name);
         let section = explained[start + 1..].split("\n## ").next().unwrap();
         for column in str::from_utf8(&bytes).unwrap().lines().next().unwrap().split(',') {
@@ -292,15 +301,16 @@ fn empty() -> (Plan, Summary) {
 #[test]
 fn nothing_measured_is_empty_cells() {
     let (plan, summary) = empty();
-    let files = csv::files(&summary);
+    let record = record(&plan, summary);
+    let files = csv::files(&record);
     assert_eq!(file(&files, "summary.csv").lines().nth(1), Some("target,valid,,,,,,,,,,,"));
     assert_eq!(
         file(&files, "thresholds.csv"),
-        "threshold,value,limit,verdict\naccepted > 99%,,0.99,fail\neod.p99 < 500ms,,500000,fail\n\
-         eod.p99.9 < 500ms,,500000,fail\n"
+        "target,threshold,value,limit,verdict\ntarget,accepted > 99%,,0.99,fail\n\
+         target,eod.p99 < 500ms,,500000,fail\ntarget,eod.p99.9 < 500ms,,500000,fail\n"
     );
-    let shown = text::render(&summary, &plan, false);
-    let run = String::from_utf8(json::manifest(&summary, &plan, &facts())).unwrap();
+    let shown = text::render(&record, false);
+    let run = String::from_utf8(manifest::write(&record)).unwrap();
     let tables = files.iter().map(|(_, bytes)| str::from_utf8(bytes).unwrap());
     for written in tables.chain([shown.as_str(), run.as_str()]) {
         assert!(!written.contains("NaN") && !written.contains("inf,"), "{written}");
@@ -311,7 +321,7 @@ fn nothing_measured_is_empty_cells() {
 #[test]
 fn a_person_reads_the_verdict_first() {
     let (plan, collector) = known_run(|_| {});
-    let shown = text::render(&collector.summary(&plan, &end()), &plan, false);
+    let shown = text::render(&record(&plan, collector.summary(&plan, &end())), false);
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
     assert!(!shown.contains('\x1b'));
     expect![[r#"
@@ -353,31 +363,31 @@ fn a_person_reads_the_verdict_first() {
 #[test]
 fn colours_are_there_only_where_asked_for() {
     let (plan, summary) = empty();
-    assert!(text::render(&summary, &plan, true).contains("\x1b[32mvalid\x1b[0m"));
-    assert!(!text::render(&summary, &plan, false).contains('\x1b'));
+    let record = record(&plan, summary);
+    assert!(text::render(&record, true).contains("\x1b[32mvalid\x1b[0m"));
+    assert!(!text::render(&record, false).contains('\x1b'));
 }
 
 #[test]
 fn the_manifest_tells_what_was_run() {
     let (plan, collector) = known_run(|_| {});
-    let summary = collector.summary(&plan, &end());
-    let bytes = json::manifest(&summary, &plan, &facts());
+    let bytes = manifest::write(&record(&plan, collector.summary(&plan, &end())));
     let run: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     let check = |pointer: &str, want: serde_json::Value| {
         assert_eq!(run.pointer(pointer), Some(&want), "{pointer}");
     };
-    check("/schema_version", 2.into());
+    check("/schema_version", 3.into());
     check("/exit_code", 90.into());
     check("/started", "2023-11-14T22:13:20Z".into());
     check("/ended", "2023-11-14T22:13:30Z".into());
     check("/seed", 42.into());
     check("/targets/0/greeting", "220 mx.test ESMTP\\x1b".into());
     check("/targets/0/capabilities/0", "PIPELINING".into());
-    check("/validity/verdict", "valid".into());
-    check("/validity/accounting_closes", true.into());
-    check("/thresholds/0/verdict", "fail".into());
-    check("/tallies/messages/fates/accepted", 720.into());
-    check("/tallies/overflow/1/count", 18.into());
+    check("/targets/0/validity/verdict", "valid".into());
+    check("/targets/0/validity/accounting_closes", true.into());
+    check("/targets/0/thresholds/0/verdict", "fail".into());
+    check("/targets/0/tallies/messages/fates/accepted", 720.into());
+    check("/targets/0/tallies/overflow/1/count", 18.into());
     check("/plan/stages/1/end_s", 10.0.into());
     let sha256 = run.pointer("/scenario/sha256").and_then(|sha256| sha256.as_str());
     assert_eq!(sha256.map(str::len), Some(64));
@@ -403,7 +413,7 @@ fn several_addresses_have_a_block_and_one_has_none() {
         }
         let mut collector = Collector::new(layout, SECOND, 1);
         collector.add(recorder.finish(clock::now()));
-        text::render(&collector.summary(&plan, &end()), &plan, false)
+        text::render(&record(&plan, collector.summary(&plan, &end())), false)
     };
     let two = shown(&[("mx1.a-rather-long-domain.test", 10), ("b.test", 20)]);
     assert!(two.lines().all(|line| line.chars().count() <= 100), "{two}");

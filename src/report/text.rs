@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{extensions, judged, load, tls};
+use super::{beside, extensions, judged, load, tls};
 use crate::measure::accounting::Balance;
 use crate::measure::addresses::AddressRow;
 use crate::measure::histogram::Estimate;
@@ -11,8 +11,7 @@ use crate::measure::outcome::{Clock, Fate, Outcome};
 use crate::measure::summary::{StepRow, Summary};
 use crate::measure::thresholds::{ThresholdRow, Unit};
 use crate::measure::validity::Verdict;
-use crate::plan::Plan;
-use crate::scenario::targets::TARGET_NAME;
+use crate::report::record::{PlanFacts, Record, TargetRecord};
 use crate::smtp::text::printable;
 use crate::stats::share::Share;
 use crate::units::{ByteSize, Microseconds};
@@ -26,62 +25,104 @@ const LINES_MAX: usize = 24;
 
 /// The summary; `color` puts in ANSI colours.
 #[must_use]
-pub fn render(summary: &Summary, plan: &Plan, color: bool) -> String {
+pub fn render(record: &Record, color: bool) -> String {
     let mut text = Text { out: String::new(), color };
-    let url = plan.targets.first().map_or_else(String::new, |target| match &*target.name {
-        TARGET_NAME => target.url.to_string(),
-        name => format!("{name}, {}", target.url),
-    });
-    text.row(&format!("{} against {url}", plan.scenario.name));
-    for load in plan.scenario.loads.iter().filter(|_| plan.is_open()) {
-        text.row(&load::words(load));
+    side_by_side(&mut text, record);
+    for (index, target) in record.targets.iter().enumerate() {
+        if index > 0 {
+            text.gap();
+        }
+        block(&mut text, record, target);
     }
-    let stages = match summary.judged_stages.as_slice() {
-        [stage] => format!("stage {stage}"),
-        stages => format!("stages {}", stages.join(", ")),
+    text.out
+}
+
+/// What there is to say of several targets together.
+fn side_by_side(text: &mut Text, record: &Record) {
+    let table = beside::table(record);
+    if table.is_empty() {
+        return;
+    }
+    let how = match record.plan.block_s {
+        Some(block) => format!("in turn, in blocks of {block} s"),
+        None => "at the same time".to_owned(),
     };
-    let rest = format!("{stages}, seed {}", plan.identity.seed);
-    match plan.is_open() {
-        true => text.row(&rest),
-        false => text.row(&format!("{}, {rest}", plural(plan.scenario.sessions_max(), "session"))),
+    let targets = record.targets.len();
+    text.row(&format!("{} against {targets} targets, {how}", record.scenario.name));
+    text.gap();
+    table.iter().for_each(|line| text.row(line));
+    for (label, lines) in
+        [("differences", beside::differences(record)), ("offered", beside::capabilities(record))]
+    {
+        for (index, line) in lines.iter().enumerate() {
+            if index == 0 {
+                text.gap();
+            }
+            text.line(if index == 0 { label } else { "" }, line);
+        }
     }
     text.gap();
-    verdict(&mut text, summary);
+}
+
+/// All that there is to say of one target.
+fn block(text: &mut Text, record: &Record, target: &TargetRecord) {
+    let (plan, summary) = (&record.plan, &target.summary);
+    heading(text, record, target);
     text.gap();
-    rates(&mut text, summary);
+    verdict(text, summary);
+    text.gap();
+    rates(text, summary);
     for (index, line) in load::arrival_words(plan, summary).into_iter().enumerate() {
         text.line(if index == 0 { "arrivals" } else { "" }, &line);
     }
-    books(&mut text, summary);
+    books(text, summary);
+    if let Some(words) = beside::server_words(target) {
+        text.line("server", &words);
+    }
     for (index, line) in load::stage_table(summary).into_iter().enumerate() {
         if index == 0 {
             text.gap();
         }
         text.row(&line);
     }
-    steps(&mut text, &summary.steps);
-    addresses(&mut text, summary);
-    replies(&mut text, summary, plan);
-    failures(&mut text, summary);
-    for (index, line) in extensions::words(summary).into_iter().enumerate() {
-        if index == 0 {
-            text.gap();
+    steps(text, &summary.steps);
+    addresses(text, summary);
+    replies(text, summary, plan);
+    failures(text, summary);
+    for (label, lines) in
+        [("round trips", extensions::words(summary)), ("tls", tls::words(plan, target))]
+    {
+        for (index, line) in lines.into_iter().enumerate() {
+            if index == 0 {
+                text.gap();
+            }
+            text.line(if index == 0 { label } else { "" }, &line);
         }
-        text.line(if index == 0 { "round trips" } else { "" }, &line);
-    }
-    for (index, line) in tls::words(plan, &summary.tls).into_iter().enumerate() {
-        if index == 0 {
-            text.gap();
-        }
-        text.line(if index == 0 { "tls" } else { "" }, &line);
     }
     for (index, note) in summary.notes.iter().enumerate() {
         if index == 0 {
             text.gap();
         }
-        text.line("note", &format!("{}; {}", note.what(), note.advice()));
+        text.line("note", &format!("{}; {}", note.what, note.advice));
     }
-    text.out
+}
+
+/// What was run, against what.
+fn heading(text: &mut Text, record: &Record, target: &TargetRecord) {
+    let (plan, summary) = (&record.plan, &target.summary);
+    text.row(&format!("{} against {}", record.scenario.name, target.label()));
+    for load in plan.loads.iter().filter(|_| plan.is_open()) {
+        text.row(&load::words(load));
+    }
+    let stages = match summary.judged_stages.as_slice() {
+        [stage] => format!("stage {stage}"),
+        stages => format!("stages {}", stages.join(", ")),
+    };
+    let rest = format!("{stages}, seed {}", record.seed);
+    match plan.is_open() {
+        true => text.row(&rest),
+        false => text.row(&format!("{}, {rest}", plural(plan.sessions_max(), "session"))),
+    }
 }
 
 /// Lines with a label before them.
@@ -318,14 +359,14 @@ fn addresses(text: &mut Text, summary: &Summary) {
 }
 
 /// Replies of the judged stage, those that were not expected first.
-fn replies(text: &mut Text, summary: &Summary, plan: &Plan) {
+fn replies(text: &mut Text, summary: &Summary, plan: &PlanFacts) {
     let mut rows = judged::replies(summary);
     if rows.is_empty() {
         return;
     }
     rows.sort_by_key(|row| row.outcome == Outcome::Accepted);
     // Where there are several scripts, two rows may differ in nothing else.
-    let scripts = plan.scenario.scripts.len() > 1;
+    let scripts = plan.scripts.len() > 1;
     let script = |name: &str| if scripts { format!("{:11}", cut(name, 10)) } else { String::new() };
     text.gap();
     text.row(&format!(
@@ -413,7 +454,7 @@ pub(super) fn percent(share: f64) -> String {
     format!("{short} %")
 }
 
-fn micros(us: f64) -> String {
+pub(super) fn micros(us: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -1,101 +1,24 @@
-//! What was agreed under TLS: for `run.json`, and in words.
+//! TLS: what was asked for, and what was agreed, in words.
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
-use crate::measure::summary::Summary;
-use crate::measure::tls::{Certificate, TlsTally};
+use super::record::{PlanFacts, TargetRecord, TlsAsked};
+use crate::measure::tls::Certificate;
 use crate::plan::Plan;
 use crate::scenario::security::TlsUse;
 use crate::smtp::text::printable;
 
-/// TLS of a target in `run.json`.
-#[derive(Serialize)]
-pub(super) struct TlsFacts<'a> {
-    #[serde(rename = "use")]
-    tls_use: &'static str,
-    share: f64,
-    verified: bool,
-    server_name: Option<&'a str>,
-    resumption: bool,
-    sessions_encrypted: u64,
-    sessions_clear: u64,
-    sessions_failed: u64,
-    handshakes: Vec<Handshake<'a>>,
-    handshakes_of_other_kinds: u64,
-    certificates: Vec<CertificateFacts<'a>>,
-}
-
-#[derive(Serialize)]
-struct Handshake<'a> {
-    version: &'a str,
-    cipher_suite: &'a str,
-    key_exchange_group: Option<&'a str>,
-    resumed: bool,
-    certificate_sha256: &'a str,
-    count: u64,
-}
-
-#[derive(Serialize)]
-struct CertificateFacts<'a> {
-    subject: &'a str,
-    issuer: &'a str,
-    names: &'a [String],
-    not_before: &'a str,
-    not_after: &'a str,
-    key: &'a str,
-    sha256: &'a str,
-}
-
-/// TLS of the target; nothing where no session was to go over to it.
-pub(super) fn facts<'a>(plan: &'a Plan, summary: &'a Summary) -> Option<TlsFacts<'a>> {
+/// The TLS that `plan` asks for; nothing where no session was to go over to it.
+pub(super) fn asked(plan: &Plan) -> Option<TlsAsked> {
     let tls_use = plan.tls_use();
-    if tls_use == TlsUse::None {
-        return None;
-    }
     let security = &plan.targets.first()?.security;
-    let handshakes = summary.tls.handshakes.iter().map(|(facts, count)| Handshake {
-        version: facts.version,
-        cipher_suite: &facts.cipher_suite,
-        key_exchange_group: Some(facts.group.as_str()).filter(|group| !group.is_empty()),
-        resumed: facts.resumed,
-        certificate_sha256: &facts.certificate.sha256,
-        count: *count,
-    });
-    let certificates = certificates(&summary.tls).into_iter().map(|certificate| CertificateFacts {
-        subject: &certificate.subject,
-        issuer: &certificate.issuer,
-        names: &certificate.names,
-        not_before: &certificate.not_before,
-        not_after: &certificate.not_after,
-        key: &certificate.key,
-        sha256: &certificate.sha256,
-    });
-    Some(TlsFacts {
-        tls_use: tls_use.name(),
+    (tls_use != TlsUse::None).then(|| TlsAsked {
+        tls_use: tls_use.name().to_owned(),
         share: security.share,
         verified: security.verifies(),
-        server_name: security.server_name.as_deref(),
+        server_name: security.server_name.clone(),
         resumption: security.resumption,
-        sessions_encrypted: summary.tls.encrypted(),
-        sessions_clear: summary.tls.clear,
-        sessions_failed: summary.tls.failed,
-        handshakes: handshakes.collect(),
-        handshakes_of_other_kinds: summary.tls.others,
-        certificates: certificates.collect(),
     })
-}
-
-/// Every certificate once.
-fn certificates(tally: &TlsTally) -> Vec<&Certificate> {
-    let mut found: Vec<&Certificate> = Vec::new();
-    for (facts, _) in &tally.handshakes {
-        if !found.iter().any(|known| known.sha256 == facts.certificate.sha256) {
-            found.push(&facts.certificate);
-        }
-    }
-    found
 }
 
 /// Handshakes and certificates that are told in words; `run.json` has more.
@@ -104,7 +27,8 @@ const KINDS_SHOWN: usize = 8;
 const TEXT_SHOWN: usize = 200;
 
 /// The same in words, a line each.
-pub(super) fn words(plan: &Plan, tally: &TlsTally) -> Vec<String> {
+pub(super) fn words(plan: &PlanFacts, target: &TargetRecord) -> Vec<String> {
+    let tally = &target.summary.tls;
     if tally.is_empty() {
         return Vec::new();
     }
@@ -136,9 +60,9 @@ pub(super) fn words(plan: &Plan, tally: &TlsTally) -> Vec<String> {
             if facts.group.is_empty() { String::new() } else { format!(" {}", facts.group) };
         lines.push(format!("{} {}{group}{how}: {count}", facts.version, facts.cipher_suite));
     }
-    let verifies = plan.targets.first().is_some_and(|target| target.security.verifies());
+    let verifies = target.tls.as_ref().is_some_and(|tls| tls.verified);
     let verified = if verifies { "verified" } else { "not verified" };
-    let certificates = certificates(tally);
+    let certificates = tally.certificates();
     for certificate in certificates.iter().take(KINDS_SHOWN) {
         let Certificate { subject, issuer, key, not_after, .. } = certificate;
         let (subject, issuer) = (shown(subject), shown(issuer));

@@ -206,6 +206,11 @@ pub(super) static TOP: TableKeys = table(
         ),
         key("target", Kind::Table(&TARGET), "The server under test."),
         key("targets", Kind::Named(&NAMED_TARGET), "Several servers by name, instead of [target]."),
+        key(
+            "interleave",
+            Kind::Duration,
+            "Several targets take turns in blocks of that length, whole seconds; closed loads do anyway.",
+        ),
         key("load", Kind::Table(&LOAD), "What starts when, and how much of it."),
         key("loads", Kind::Named(&NAMED_LOAD), "Several loads side by side, instead of [load]."),
         key("scripts", Kind::Tables(&SCRIPT), "Command sequences, chosen by weight."),
@@ -316,6 +321,18 @@ const TARGET_KEYS: &[Key] = &[
             "The client's first message in the AUTH command, where the mechanism has one.",
         )
         .or("true"),
+        key(
+            "max_rate",
+            Kind::Rate,
+            "A cap: no more messages than that start in any second; what an open load has above it is not started.",
+        ),
+        key(
+            "start",
+            Kind::Text,
+            "A command of your own that serves this run, ended with it; {port} is a free port, in `url` too.",
+        ),
+        key("ready", Kind::Text, "How its greeting begins once it is ready.").or("\"220\""),
+        key("prepare", Kind::Text, "A command that is run, and has to succeed, before each start."),
 ];
 
 /// The words of `login::Method`, in its order.

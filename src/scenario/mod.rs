@@ -38,6 +38,7 @@ use crate::message::template::Template;
 use crate::message::trace::Trace;
 use crate::message::{Content, Mail, MessageKind, Pick};
 use crate::schedule::arrivals::Pattern;
+use crate::schedule::blocks::usual_block;
 use crate::smtp::sasl::Mechanism;
 use crate::units::{Rate, format_duration};
 use extensions::{Extensions, has_others};
@@ -48,7 +49,7 @@ use reader::Form;
 use script::{Op, Script};
 use security::TlsUse;
 use step::{StepId, StepNames};
-pub use targets::{TargetChoice, TargetSpec};
+pub use targets::{CommandLine, Launch, TargetChoice, TargetSpec};
 use threshold::{StopRule, Threshold};
 use via::{Carrier, ClientAddress, Via};
 
@@ -120,9 +121,10 @@ pub struct Scenario {
     pub path: Option<PathBuf>,
     /// Its text as read; what the run records.
     pub text: String,
-    /// `[target]`, `[targets.*]` or `--target`: those that the run may be for. One at a time: with several, none was
-    /// picked.
+    /// `[target]`, `[targets.*]` or `--target`: those that the run is for, side by side where they are several.
     pub targets: Vec<TargetSpec>,
+    /// `interleave` or `--interleave`: how long the blocks are in which several targets take turns.
+    pub interleave: Option<Duration>,
     /// One uncounted session before the load.
     pub preflight: bool,
     /// `seed`: what fixes every random choice, unless a flag says otherwise.
@@ -173,6 +175,22 @@ impl Scenario {
             [target] => Some(target),
             _ => None,
         }
+    }
+
+    /// The length of the blocks in which several targets take turns; `None` where they run at the same time. Closed
+    /// loads take turns: each is as fast as its target lets it be, so one would starve the other of the machine.
+    #[must_use]
+    pub fn block(&self) -> Option<Duration> {
+        let closed = self.loads.iter().any(|load| load.open().is_none());
+        let length = self.loads.iter().filter_map(Load::length).max();
+        let several = self.targets.len() > 1;
+        self.interleave.or_else(|| closed.then(|| usual_block(length))).filter(|_| several)
+    }
+
+    /// The scenario as it is for one of its targets.
+    #[must_use]
+    pub fn against(&self, target: &TargetSpec) -> Self {
+        Self { targets: vec![target.clone()], ..self.clone() }
     }
 
     /// What is no fault, but may not be what the user means: one sentence each.
@@ -307,8 +325,10 @@ impl Timeouts {
 /// What flags and variables put over the file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `--target URL`, `--target NAME` or `--target NAME=URL`.
-    pub target: Option<TargetChoice>,
+    /// `--target URL`, `--target NAME` or `--target NAME=URL`, as often as there are targets.
+    pub targets: Vec<TargetChoice>,
+    /// `--interleave`.
+    pub interleave: Option<Duration>,
     /// `--sessions`.
     pub sessions: Option<u32>,
     /// `--rate`: open load.

@@ -90,6 +90,21 @@ impl StepNames {
         u16::try_from(self.0.len() - 1).ok().map(StepId)
     }
 
+    /// The standard steps and these behind them; `None` where one of them is no name that [`StepNames::intern`] gives,
+    /// or comes twice.
+    #[must_use]
+    pub fn with_verbs(verbs: &[String]) -> Option<Self> {
+        let mut names = Self::default();
+        for verb in verbs {
+            let id = names.intern(verb)?;
+            if usize::from(id.0) + 1 != names.count() || names.name(id) != verb {
+                return None;
+            }
+        }
+        let added = names.count() - STANDARD_STEPS.len();
+        (added == verbs.len()).then_some(names)
+    }
+
     /// The name of `step`.
     #[must_use]
     pub fn name(&self, step: StepId) -> &str {
@@ -143,6 +158,22 @@ mod tests {
         assert_eq!(names.name(vrfy), "vrfy");
         let odd = names.intern("X=Y,|\u{1b}").unwrap();
         assert_eq!(names.name(odd), "x_y___");
+    }
+
+    #[test]
+    fn names_of_verbs_are_taken_as_they_were_given() {
+        let read = |verbs: &[&str]| {
+            let verbs: Vec<String> = verbs.iter().map(|verb| (*verb).to_owned()).collect();
+            StepNames::with_verbs(&verbs)
+        };
+        let mut names = StepNames::default();
+        names.intern("VRFY").unwrap();
+        names.intern("x").unwrap();
+        assert_eq!(read(&["vrfy", "x"]), Some(names));
+        assert_eq!(read(&[]), Some(StepNames::default()));
+        for faulty in [&["VRFY"][..], &["eod"], &["x", "x"], &["x", "y", "x"], &["a b"]] {
+            assert_eq!(read(faulty), None, "{faulty:?}");
+        }
     }
 
     #[test]

@@ -150,6 +150,15 @@ impl TargetUrl {
         })
     }
 
+    /// The same at another port; as it is where it has none.
+    #[must_use]
+    pub fn at_port(mut self, other: u16) -> Self {
+        if let Self::Tcp { port, .. } | Self::Mx { port, .. } = &mut self {
+            *port = other;
+        }
+        self
+    }
+
     /// What is spoken there.
     #[must_use]
     pub fn protocol(&self) -> Protocol {

@@ -4,6 +4,8 @@
 //! sessions of a slot.
 
 pub mod arrivals;
+pub mod blocks;
+pub mod cap;
 pub mod search;
 pub mod shape;
 pub mod trace;

@@ -31,6 +31,40 @@ pub fn printable(bytes: &[u8]) -> String {
     out
 }
 
+/// What [`printable`] made `text` of. Text that it did not make stays as it is where it makes no sense.
+#[must_use]
+pub fn from_printable(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let escaped = &rest[at..];
+        let (meant, length) = meant_by(escaped).unwrap_or((vec![b'\\'], 1));
+        bytes.extend_from_slice(&meant);
+        rest = &escaped[length..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+/// The bytes that an escape at the start of `text` stands for, and its length.
+fn meant_by(text: &str) -> Option<(Vec<u8>, usize)> {
+    let plain = |byte: u8| Some((vec![byte], 2));
+    match text.as_bytes().get(1)? {
+        b'\\' => plain(b'\\'),
+        b'r' => plain(b'\r'),
+        b'n' => plain(b'\n'),
+        b't' => plain(b'\t'),
+        b'x' => Some((vec![u8::from_str_radix(text.get(2..4)?, 16).ok()?], 4)),
+        b'u' => {
+            let digits = text[2..].strip_prefix('{')?.split_once('}')?.0;
+            let meant = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+            Some((meant.to_string().into_bytes(), digits.len() + 4))
+        }
+        _ => None,
+    }
+}
+
 /// Characters that are not seen, or that change how their neighbours are.
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -57,7 +91,40 @@ mod tests {
         check("\u{9b}x".as_bytes(), "\\u{9b}x");
     }
 
+    #[test]
+    fn text_that_nobody_escaped_stays() {
+        for text in [
+            "\\",
+            "\\q",
+            "\\x",
+            "\\x4",
+            "\\xg0",
+            "\\u",
+            "\\u{",
+            "\\u{}",
+            "\\u{110000}",
+            "a\\x\u{e9}",
+        ] {
+            assert_eq!(from_printable(text), text.as_bytes(), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_was_escaped_comes_back(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(from_printable(&printable(&bytes)), bytes);
+        }
+
+        #[test]
+        fn any_text_is_read(text in any::<String>()) {
+            let _ = from_printable(&text);
+        }
+
+        #[test]
+        fn any_escape_is_read(text in "[\\\\xu{}0-9a-f+ é]{0,12}") {
+            let _ = from_printable(&text);
+        }
+
         #[test]
         fn no_control_character_comes_through(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             prop_assert!(printable(&bytes).chars().all(|c| !c.is_control()));

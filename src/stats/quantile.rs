@@ -31,6 +31,18 @@ impl Quantile {
         (1..100_000).contains(&hundred_thousandths).then_some(Self(hundred_thousandths))
     }
 
+    /// Reads what it prints as: `p99.9`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_prefix('p')?;
+        let (whole, rest) = number.split_once('.').unwrap_or((number, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(rest) || whole.len() > 2 || rest.len() > 3 {
+            return None;
+        }
+        Self::new(format!("{whole}{rest:0<3}").parse().ok()?)
+    }
+
     /// The rank (from 1) of the quantile among `count` samples: the smallest sample that so large a share does
     /// not exceed. 0 where there is no sample.
     #[must_use]

@@ -30,12 +30,18 @@ impl Share {
         if count == base {
             return Some(Self { value: 1.0, low: 1.0 - three, high: 1.0 });
         }
-        let squared = Z * Z;
-        let centre = (value + squared / (2.0 * n)) / (1.0 + squared / n);
-        let half =
-            Z / (1.0 + squared / n) * (value * (1.0 - value) / n + squared / (4.0 * n * n)).sqrt();
-        Some(Self { value, low: (centre - half).max(0.0), high: (centre + half).min(1.0) })
+        let (low, high) = wilson(value, n);
+        Some(Self { value, low, high })
     }
+}
+
+/// Wilson's 95 % interval (1927) of a share of `n`.
+pub(super) fn wilson(value: f64, n: f64) -> (f64, f64) {
+    let squared = Z * Z;
+    let centre = (value + squared / (2.0 * n)) / (1.0 + squared / n);
+    let half =
+        Z / (1.0 + squared / n) * (value * (1.0 - value) / n + squared / (4.0 * n * n)).sqrt();
+    ((centre - half).max(0.0), (centre + half).min(1.0))
 }
 
 #[cfg(test)]

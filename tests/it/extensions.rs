@@ -30,7 +30,7 @@ impl Ran {
     /// What `run.json` says of a way of sending: transactions, round trips, fewest and most of one.
     #[track_caller]
     fn round_trips(&self, sending: &str) -> [u64; 4] {
-        let rows = self.manifest["tallies"]["round_trips"].as_array().unwrap();
+        let rows = self.manifest["targets"][0]["tallies"]["round_trips"].as_array().unwrap();
         let row = rows.iter().find(|row| row["sending"] == sending);
         let row = row.unwrap_or_else(|| panic!("no {sending} in {rows:?}"));
         ["transactions", "round_trips", "round_trips_min", "round_trips_max"]
@@ -39,13 +39,13 @@ impl Ran {
 
     /// Names of the notes.
     fn notes(&self) -> Vec<&str> {
-        let notes = self.manifest["notes"].as_array().unwrap();
+        let notes = self.manifest["targets"][0]["notes"].as_array().unwrap();
         notes.iter().map(|note| note["name"].as_str().unwrap()).collect()
     }
 
     /// `(extension, messages without, messages beyond)`.
     fn extensions(&self) -> Vec<(&str, u64, u64)> {
-        let rows = self.manifest["tallies"]["extensions"].as_array().unwrap();
+        let rows = self.manifest["targets"][0]["tallies"]["extensions"].as_array().unwrap();
         let count = |row: &Value, key| row[key].as_u64().unwrap();
         rows.iter()
             .map(|row| {
@@ -139,7 +139,10 @@ fn each_way_of_sending_takes_its_round_trips() {
         let ran = run(Behavior::default(), &script(transaction, mail_data));
         assert_eq!(ran.counts.messages, MESSAGES);
         assert_eq!(ran.round_trips(sending), [MESSAGES, MESSAGES * each, each, each], "{sending}");
-        assert_eq!(ran.manifest["tallies"]["round_trips"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            ran.manifest["targets"][0]["tallies"]["round_trips"].as_array().unwrap().len(),
+            1
+        );
         ran.finished.stdout_has(&format!("round trips  {each} an accepted message by {words}\n"));
     };
     check("transaction", "DATA", "data", 4, "DATA, one command at a time");
@@ -285,7 +288,7 @@ fn mailmax_ends_sessions_and_the_load_goes_on() {
     let ran = run(limited(7, 0, 0), "");
     assert_eq!((ran.counts.messages, ran.counts.replies_4yz), (MESSAGES, 0));
     assert!(ran.counts.connections >= MESSAGES / 7, "{}", ran.counts.connections);
-    let cut = ran.manifest["tallies"]["limits"]["sessions_cut"].as_u64().unwrap();
+    let cut = ran.manifest["targets"][0]["tallies"]["limits"]["sessions_cut"].as_u64().unwrap();
     assert!((1..=ran.counts.connections).contains(&cut), "{cut}");
     assert!(ran.notes().contains(&"limits_obeyed"));
     let ran = run(limited(7, 0, 0), "[extensions]\nlimits = false\n");
@@ -306,7 +309,7 @@ fn recipients_beyond_the_servers_limits_are_abandoned() {
             let wanted = [("unit", "recipient"), ("outcome", "abandoned")];
             let abandoned = ran.results.table("outcomes.csv").sum("count", &wanted);
             assert_eq!(abandoned, left_out);
-            let counted = &ran.manifest["tallies"]["limits"]["recipients_left_out"];
+            let counted = &ran.manifest["targets"][0]["tallies"]["limits"]["recipients_left_out"];
             assert_eq!(counted.as_u64(), Some(left_out));
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use smtpbench::behavior::{Behavior, Delay, Rule, SinkVerb};
 use smtpbench::clock::Duration;
-use smtpbench::report::hlog;
+use smtpbench::report::saved::Saved;
 use smtpbench::sink::{Capture, ListenAddress, Sink, SinkCounts, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
@@ -152,10 +152,12 @@ fn the_files_of_a_run_agree_with_each_other_and_with_the_sink() {
 /// The histogram log, read back, has the counts and the maxima of latency.csv.
 #[track_caller]
 fn the_log_adds_up(out: &Path, latency: &Table) {
-    let log = fs::read(out.join("histograms.hlog")).unwrap();
-    let lines = hlog::read_hlog(&log).unwrap();
-    assert!(lines.len() > 20, "several intervals of several steps");
-    for (tag, histogram) in hlog::add_up(&lines) {
+    let saved = Saved::read(out).unwrap();
+    let (layout, series) = (&saved.layouts[0], &saved.series[0]);
+    let lines: usize = series.slices.values().map(Vec::len).sum();
+    assert!(lines > 20, "several intervals of several steps");
+    for (id, histogram) in &series.sums {
+        let tag = layout.tag(*id);
         let fields: Vec<(&str, &str)> =
             tag.split('|').map(|field| field.split_once('=').unwrap()).collect();
         assert_eq!(latency.sum("count", &fields), histogram.count(), "{tag}");

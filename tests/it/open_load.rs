@@ -187,7 +187,10 @@ fn what_is_dropped_and_shed_is_counted() {
         assert_eq!(messages(&results, "not_started"), 300 - accepted, "{word}");
         let text = fs::read_to_string(results.folder().join("run.json")).unwrap();
         let run: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert!(run["tallies"]["arrivals"][0][word].as_u64().unwrap() > 100, "{text}");
+        assert!(
+            run["targets"][0]["tallies"]["arrivals"][0][word].as_u64().unwrap() > 100,
+            "{text}"
+        );
     }
 }
 

@@ -37,7 +37,7 @@ fn manifest(folder: &Path) -> Value {
 fn verdicts(folder: &Path) -> Vec<(String, String)> {
     let run = manifest(folder);
     let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
-    let rows = run["thresholds"].as_array().unwrap();
+    let rows = run["targets"][0]["thresholds"].as_array().unwrap();
     rows.iter().map(|row| (text(row, "threshold"), text(row, "verdict"))).collect()
 }
 
@@ -53,14 +53,18 @@ fn a_target_in_distress_stops_the_run() {
         .stdout_has("stopped      the safety stop `421 > 5% over 2s` ended the run after ");
     assert!(finished.elapsed < Duration::from_secs(30), "it ran on\n{finished}");
     let run = manifest(folder.path());
-    assert_eq!(run["stopped"]["rule"], "421 > 5% over 2s", "{}", run["stopped"]);
-    assert_eq!(run["stopped"]["by"], "stop_on");
-    assert!(run["stopped"]["value"].as_f64().unwrap() > 0.05);
+    assert_eq!(
+        run["targets"][0]["stopped"]["rule"], "421 > 5% over 2s",
+        "{}",
+        run["targets"][0]["stopped"]
+    );
+    assert_eq!(run["targets"][0]["stopped"]["by"], "stop_on");
+    assert!(run["targets"][0]["stopped"]["value"].as_f64().unwrap() > 0.05);
     assert_eq!(run["exit_code"], 94);
-    assert_eq!(run["validity"]["verdict"], "valid");
+    assert_eq!(run["targets"][0]["validity"]["verdict"], "valid");
     // What was measured until then counts, over the time until then.
-    let stopped_at = run["stopped"]["at_s"].as_f64().unwrap();
-    let window = run["tallies"]["window_s"].as_f64().unwrap();
+    let stopped_at = run["targets"][0]["stopped"]["at_s"].as_f64().unwrap();
+    let window = run["targets"][0]["tallies"]["window_s"].as_f64().unwrap();
     assert!((stopped_at..stopped_at + 10.0).contains(&window), "{window} of {stopped_at}");
     Results::read(&folder.path().join("out")).add_up();
 }
@@ -70,7 +74,10 @@ fn without_rules_distress_is_only_measured() {
     let folder = TempDir::new().unwrap();
     run(folder.path(), DISTRESS, &["--no-stop-on", "--for", "4s"], &[0]);
     let run = manifest(folder.path());
-    assert_eq!((&run["stopped"], &run["plan"]["stop_on"]), (&Value::Null, &Value::Array(vec![])));
+    assert_eq!(
+        (&run["targets"][0]["stopped"], &run["plan"]["stop_on"]),
+        (&Value::Null, &Value::Array(vec![]))
+    );
 }
 
 #[test]
@@ -91,7 +98,7 @@ fn a_threshold_may_end_the_run() {
     assert!(finished.elapsed < Duration::from_secs(30), "it ran on\n{finished}");
     let run = manifest(folder.path());
     assert_eq!(
-        (&run["stopped"]["by"], &run["stopped"]["unit"]),
+        (&run["targets"][0]["stopped"]["by"], &run["targets"][0]["stopped"]["unit"]),
         (&"threshold".into(), &"us".into())
     );
     assert_eq!(
@@ -107,8 +114,8 @@ fn a_threshold_that_lasts_is_missed_at_the_end() {
     let scenario = SLOW.replace(", abort = true", "").replace("40s", "5s");
     run(folder.path(), &scenario.replace("\"eod.p50 < 1us\", ", ""), &[], &[90]);
     let run = manifest(folder.path());
-    assert_eq!(run["stopped"], Value::Null);
-    assert!(run["thresholds"][0]["value"].as_f64().unwrap() > 200_000.0, "{run}");
+    assert_eq!(run["targets"][0]["stopped"], Value::Null);
+    assert!(run["targets"][0]["thresholds"][0]["value"].as_f64().unwrap() > 200_000.0, "{run}");
 }
 
 const REFUSING: &str = "thresholds = [\n\

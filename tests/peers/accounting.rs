@@ -117,3 +117,31 @@ per_message = "1..3"
     let deferral = [("step", "rcpt"), ("enhanced_code", "4.2.0"), ("outcome", "deferred")];
     assert_eq!(replies.sum("count", &deferral), counts.deferred, "{replies}");
 }
+
+/// Postfix's test server and the built-in one side by side: the same messages at both, and each count is its own.
+#[test]
+fn smtp_sink_and_the_built_in_sink_take_the_same_plan() {
+    let Some(sink) = here("smtp-sink", SmtpSink::start()) else { return };
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let finished = Smtpbench::new(&["run", "--target", "own=embedded:", "--target"])
+        .arg(format!("postfix=smtp://{}", sink.address()))
+        .arg("--rate")
+        .arg("200 messages/s")
+        .arg("--for")
+        .arg("5s")
+        .arg("--out")
+        .arg(&out)
+        .limit(LIMIT)
+        .run()
+        // A busy machine starts late.
+        .code(&[0, 92]);
+    let accepted = |target: &str| {
+        let wanted = [("target", target), ("unit", "message"), ("outcome", "accepted")];
+        Table::read(&out, "outcomes.csv").sum("count", &wanted)
+    };
+    assert_eq!((accepted("own"), accepted("postfix")), (1000, 1000), "{finished}");
+    assert_eq!(sink.settled(1000), 1000, "{finished}");
+    let pairs = Table::read(&out, "pairs.csv");
+    assert_eq!(pairs.cells("first", &[("metric", "eod.p50")]), ["own"], "{finished}");
+}

@@ -33,7 +33,7 @@ fn postfix_takes_utf8_and_notifies_of_every_success() {
         assert!(offered.contains(&wanted), "{wanted} is not in {offered:?}");
     }
     assert!(offered.iter().any(|keyword| keyword.starts_with("SIZE ")), "{offered:?}");
-    assert_eq!(run["tallies"]["extensions"], Value::Array(Vec::new()));
+    assert_eq!(run["targets"][0]["tallies"]["extensions"], Value::Array(Vec::new()));
 
     let success = "sender delivery status notification";
     let count =
@@ -59,7 +59,7 @@ fn postfix_needs_as_many_round_trips_as_the_way_of_sending() {
         ("transaction pipelined", "BDAT", "bdat_pipelined", 1),
     ] {
         let run = send(&postfix, transaction, data);
-        let row = &run["tallies"]["round_trips"][0];
+        let row = &run["targets"][0]["tallies"]["round_trips"][0];
         assert_eq!(row["sending"], sending);
         assert_eq!(row["transactions"], MESSAGES);
         assert_eq!(

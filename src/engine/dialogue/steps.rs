@@ -317,8 +317,16 @@ impl Dialogue {
             self.at = end + 1;
             return None;
         }
+        if let Some(wait) = desk.must_wait(self.load, now).filter(|_| !desk.is_draining(self.load))
+        {
+            self.at = index;
+            return Some(Action::Sleep(wait));
+        }
         let next = match self.next_message(plan, desk, now) {
-            Ok(next) => next,
+            Ok(next) => {
+                desk.starts(self.load, now);
+                next
+            }
             Err(None) => {
                 self.at = end + 1;
                 return None;

@@ -31,6 +31,7 @@ mod mail_data;
 mod open_load;
 mod pipelining;
 mod security;
+mod turns;
 mod via;
 
 /// Actions after which a dialogue is taken to run for ever.
@@ -50,6 +51,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         text: String::new(),
         seed: None,
         targets: Vec::new(),
+        interleave: None,
         preflight: false,
         loads: vec![Load { bound: Some(Bound::Messages(messages)), ..Load::closed(1, None, 1) }],
         scripts: vec![script.unwrap_or_else(|| panic!("{faults:?}"))],
@@ -80,6 +82,7 @@ fn plan(steps_text: &str, messages: u64, recipients: u32) -> Plan {
         url: TargetUrl::Embedded,
         security: Default::default(),
         login: None,
+        max_rate: None,
         addresses: vec![Address::Tcp(([127, 0, 0, 1], 25).into()).into()],
     };
     Plan::new(scenario, target, RunIdentity { run_id: "0".repeat(16), seed: 1 }, 1)

@@ -329,3 +329,46 @@ fn a_late_dispatcher_is_our_own_fault_and_a_busy_pool_is_not() {
     assert_eq!(given(&seat), Some("arrival 4".into()));
     assert_eq!(rig.tallies()[0].late, 1);
 }
+
+#[test]
+fn arrivals_above_the_cap_are_never_started_and_the_others_keep_their_times() {
+    let plan = plan(ArrivalUnit::Messages, Overload::Queue, 2, 0, 1);
+    let mut target = plan.targets[0].clone();
+    target.max_rate = Some(5.0);
+    let capped = Plan::new(plan.scenario.clone(), target, plan.identity.clone(), 1);
+    let mut rig = Rig::new(capped);
+    rig.advance(2000);
+    // Ten a second, of which the first five of each second may start.
+    let taken: Vec<u64> = std::iter::from_fn(|| rig.take(2000)).collect();
+    assert_eq!(taken, [0, 1, 2, 3, 4, 10, 11, 12, 13, 14]);
+    let tally = rig.tallies()[0];
+    assert_eq!((tally.due, tally.capped, tally.left), (20, 10, 0));
+    assert_eq!((tally.allowed(), tally.messages_not_started), (10, 10));
+}
+
+#[test]
+fn arrivals_lie_in_the_turns_of_their_target() {
+    for side in 0..2 {
+        let turns = Turns::new(3, Duration::from_secs(1), side, 2);
+        let plan = plan(ArrivalUnit::Messages, Overload::Queue, 4, 2, 1);
+        let plan = plan.beside(side, Some(turns.clone()));
+        let mut rig = Rig::new(plan);
+        let mut due = Vec::new();
+        while let Some(next) = rig.pool.next_due() {
+            due.push(next - rig.started);
+            let now = next;
+            rig.pool.advance(&rig.plan, &mut rig.recorder, now);
+            if rig.pool.judged_from().is_some_and(|base| now >= base) {
+                rig.pool.rebase(&rig.plan, &mut rig.recorder, now);
+            }
+        }
+        due.dedup();
+        assert_eq!(due.len(), 60, "20 in the warm-up, 40 behind it: {due:?}");
+        for (index, at) in (0..).zip(&due) {
+            assert!(turns.span_at(*at).2, "{at:?} is this target's turn");
+            assert_eq!(turns.active(*at), MS * 100 * index, "even in its own time");
+        }
+        let stages = &rig.plan.stages;
+        assert_eq!(rig.plan.own_time(stages[1].start, stages[1].end.unwrap()), MS * 4000);
+    }
+}

@@ -140,9 +140,9 @@ pub(super) fn books(collector: &Collector, judged: &[u8], end: &EndOfRun) -> Acc
         }
     }
     let arrivals = layout.stage_indices().map(|stage| {
-        let ArrivalTally { due, started, dropped, shed, left, .. } =
+        let ArrivalTally { due, started, dropped, shed, left, capped, .. } =
             collector.stage_tally(&[stage]).arrivals;
-        (name(stage), due, started + dropped + shed + left)
+        (name(stage), due, started + dropped + shed + left + capped)
     });
     accounting::check(&Books {
         tallies: tallies.collect(),

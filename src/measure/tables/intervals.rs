@@ -32,7 +32,7 @@ pub(super) fn intervals(collector: &Collector, plan: &Plan, end: &EndOfRun) -> V
             let window_end = planned.end.unwrap_or(end.window_end).min(end.finished_at);
             // A slice that a stage has only in part is divided by that part; behind its end there is no rate.
             let within = ends.min(planned.end.unwrap_or(ends));
-            let covered = within.saturating_sub(begins.max(planned.start));
+            let covered = plan.own_time(begins.max(planned.start), within);
             let inside = begins < window_end && ends > planned.start;
             let counts = match collector.rows.at(row, stage) {
                 // A session that only closes, long after its stage, is seen in the gauge of the others.

@@ -350,7 +350,10 @@ fn time_that_stages_share_counts_once() {
         stage(9, None),
         stage(30, Some(40)),
     ];
-    let check = |indices: &[u8], want| assert_eq!(covered(indices, &stages, 20 * SECOND), want);
+    let plan = plan(&["submit"], Vec::new());
+    let check = |indices: &[u8], want| {
+        assert_eq!(covered(&plan, indices, &stages, 20 * SECOND), want);
+    };
     check(&[], Duration::ZERO);
     check(&[0], 4 * SECOND);
     check(&[1, 0], 6 * SECOND);

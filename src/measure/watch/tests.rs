@@ -31,7 +31,10 @@ struct Bench {
 
 impl Bench {
     fn new(stop_on: &[&str], thresholds: Vec<Threshold>) -> Self {
-        let mut plan = plan(&["submit", "odd"], thresholds);
+        Self::of(plan(&["submit", "odd"], thresholds), stop_on)
+    }
+
+    fn of(mut plan: Plan, stop_on: &[&str]) -> Self {
         let rule = |text: &&str| parse_stop_rule(text, None, &mut Faults::default()).unwrap();
         plan.scenario.stop_on = Some(stop_on.iter().map(rule).collect());
         let (layout, started) = (Arc::new(Layout::new(&plan)), clock::now());
@@ -247,6 +250,23 @@ fn a_stalled_server_is_found_by_what_it_does_not_take() {
     assert_eq!(bench.stopped(), Some(6));
     let told = bench.collector.stopped().unwrap().to_string();
     assert!(told.contains("`messages_per_s < 1` ended the run after 6s: 0.0 a second"), "{told}");
+}
+
+#[test]
+fn a_target_is_not_slow_while_it_is_anothers_turn() {
+    let turns = Turns::new(1, SECOND, 0, 2);
+    let mut plan = plan(&["submit", "odd"], vec![sustained("messages_per_s < 90", 2, true)]);
+    plan.turns = Some(turns.clone());
+    let mut bench = Bench::of(plan, &[]);
+    for second in 0..10 {
+        let own = turns.span_at(SECOND * second).2;
+        bench.second(second, |recorder| {
+            messages(recorder, STEADY, Fate::Accepted, if own && second > 0 { 50 } else { 0 });
+        });
+    }
+    assert_eq!(bench.stopped(), None);
+    let row = bench.summary().thresholds.remove(0);
+    assert!(row.passed && row.value == Some(100.0), "{row:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn plan(text: &str, seed: u64) -> Plan {
         url: TargetUrl::parse("smtp://192.0.2.1").unwrap(),
         security: Security::default(),
         login: None,
+        max_rate: None,
         addresses: vec![Destination::from(Address::Tcp(([192, 0, 2, 1], 25).into()))],
     };
     Plan::new(scenario, target, RunIdentity { run_id: "0".repeat(16), seed }, 2)

@@ -199,6 +199,7 @@ impl Reader<'_> {
         let timeouts = self.timeouts(top);
         let sink = self.sink(top);
         let loads = self.loads(top, overrides, form, scripts.as_deref());
+        let interleave = self.interleave(top, overrides, targets.as_deref(), loads.as_deref());
         let thresholds = self.thresholds(top, overrides, scripts.as_deref(), loads.as_deref());
         let stop_on = self.stop_on(top, overrides);
         if let (Some(loads), Some(tables)) = (&loads, &tables) {
@@ -230,6 +231,7 @@ impl Reader<'_> {
             path: source.path.clone(),
             text: source.text.clone(),
             targets: targets?,
+            interleave: interleave?,
             preflight: preflight?.unwrap_or(true) && !overrides.no_preflight,
             seed: seed?,
             loads,

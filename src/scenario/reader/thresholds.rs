@@ -9,7 +9,7 @@ use super::text::Text;
 use crate::scenario::Overrides;
 use crate::scenario::fault::Faults;
 use crate::scenario::script::Script;
-use crate::scenario::targets::TARGET_NAME;
+use crate::scenario::targets::{TARGET_NAME, TargetChoice, names_of};
 use crate::scenario::threshold::{
     DEFAULT_THRESHOLDS, RuleNames, STOP_RULES_MAX, StopRule, Sustained, THRESHOLDS_MAX, Threshold,
     parse_stop_rule, parse_threshold,
@@ -38,7 +38,7 @@ impl Reader<'_> {
             stages: loads
                 .map(|loads| loads.iter().flat_map(|read| read.load.stage_names()).collect()),
             scripts: scripts.map(names),
-            targets: Some(target_names(top)),
+            targets: Some(target_names(top, overrides)),
         };
         let file = match top.field("thresholds") {
             // Sessions that are held send nothing: rules on messages say nothing of them.
@@ -190,11 +190,22 @@ impl Reader<'_> {
 }
 
 /// The stages of `load` by name.
-/// The targets of the file by name, whichever the run is for.
-fn target_names(top: &Section<'_>) -> Vec<String> {
+/// The targets of the file by name, whichever the run is for, and those that flags name.
+fn target_names(top: &Section<'_>, overrides: &Overrides) -> Vec<String> {
     let named = top.field("targets").and_then(|field| field.value.as_table());
-    match named {
+    let mut names = match named {
         Some(named) => named.keys().map(|name| name.get_ref().to_string()).collect(),
         None => vec![TARGET_NAME.to_owned()],
+    };
+    let mut urls = Vec::new();
+    for choice in &overrides.targets {
+        match choice {
+            TargetChoice::Named { name, .. } => names.push(name.clone()),
+            TargetChoice::Url(url) => urls.push(url),
+        }
     }
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let made = names_of(&urls, &known);
+    names.extend(made);
+    names
 }

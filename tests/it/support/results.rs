@@ -1,7 +1,10 @@
 //! A result folder, and what must hold for every one.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use smtpbench::report::csv;
+use smtpbench::report::saved::Saved;
 use tempfile::TempDir;
 
 use super::table::Table;
@@ -107,6 +110,21 @@ impl Results {
             let control = |c: char| c.is_control() && c != '\n' && c != '\r';
             assert!(!text.contains(control), "a control character in {name}: {text:?}");
         }
+        self.renders_again();
         self
+    }
+
+    /// Every table is made again, byte by byte, of `run.json` and `histograms.hlog` alone.
+    #[track_caller]
+    fn renders_again(&self) {
+        let saved = Saved::read(&self.folder).unwrap();
+        for (name, bytes) in csv::files(&saved.record) {
+            let written = fs::read(self.folder.join(name)).unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&bytes),
+                String::from_utf8_lossy(&written),
+                "{name}"
+            );
+        }
     }
 }

@@ -105,7 +105,7 @@ fn what_is_not_offered_is_left_out_and_counted() {
         .map(Extension::keyword)
         .collect();
     assert_eq!(without, ["SIZE", "8BITMIME", "DSN", "FUTURERELEASE", "MT-PRIORITY"]);
-    let noted = summary.notes.iter().filter(|note| note.name() == "not_offered").count();
+    let noted = summary.notes.iter().filter(|note| note.name == "not_offered").count();
     assert_eq!(noted, 5, "{:?}", summary.notes);
 }
 
@@ -327,7 +327,7 @@ fn recipients_beyond_the_limits_are_left_out() {
         let recipients = &summary.accounting.recipients;
         assert_eq!(recipients.fates.of(super::Fate::Abandoned), left_out, "{limits}");
         assert_eq!(recipients.fates.sum(), 4);
-        let noted = summary.notes.iter().any(|note| note.name() == "limits_obeyed");
+        let noted = summary.notes.iter().any(|note| note.name == "limits_obeyed");
         assert_eq!(noted, left_out > 0, "{limits}");
     };
     for script in [PLAIN, PIPELINED] {

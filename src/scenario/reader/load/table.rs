@@ -178,7 +178,7 @@ impl Reader<'_> {
         self.count(field).and_then(|count| u32::try_from(count).ok())
     }
 
-    fn rate(&mut self, field: &Field<'_>) -> Option<Rate> {
+    pub(in crate::scenario::reader) fn rate(&mut self, field: &Field<'_>) -> Option<Rate> {
         if let DeValue::Integer(_) | DeValue::Float(_) = field.value {
             let number = self.text.get(field.span.clone()).unwrap_or_default();
             let message = format!("rate `{number}` does not say what arrives and how often");

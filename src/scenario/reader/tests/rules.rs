@@ -108,8 +108,8 @@ fn the_safety_stop_is_written_left_out_or_turned_off() {
 fn a_rule_that_cannot_be_met_is_remarked_on() {
     let remarks = |rule: &str, more: &str, target: Option<&str>| {
         let text = format!("thresholds = ['{rule}']\n{LOAD}{more}");
-        let target = target.map(|name| TargetChoice::parse(name).unwrap());
-        read_over(&text, &Overrides { target, ..Overrides::default() }).unwrap().remarks()
+        let targets = target.map(|name| TargetChoice::parse(name).unwrap()).into_iter().collect();
+        read_over(&text, &Overrides { targets, ..Overrides::default() }).unwrap().remarks()
     };
     for rule in ["lag.p99 < 1s", "achieved_rate > 1%", "transaction.response.p99 < 1s"] {
         let told = remarks(rule, "", None);
