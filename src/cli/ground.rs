@@ -7,12 +7,14 @@ use super::exit::{Exit, Stop};
 use super::flags::{self, LoadFlags};
 use super::interrupt::Interrupts;
 use super::preflight::{self, Learned};
-use super::say;
 use super::target::{Aim, aim};
+use super::{limits_file, say};
+use crate::clock::Duration;
 use crate::message::render::RunIdentity;
 use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::Plan;
+use crate::report::generator_limits::GeneratorLimits;
 use crate::scenario::Scenario;
 use crate::scenario::target::TargetUrl;
 use crate::sink::Sink;
@@ -24,8 +26,34 @@ pub(super) struct Ground {
     pub(super) interrupts: Interrupts,
     /// Open files wanted and allowed, where those are too few.
     pub(super) descriptors_short: Option<(u64, u64)>,
-    /// Serves as long as this lives.
-    _sink: Option<Sink>,
+    /// What the generator can do at best here, where a self-test measured that.
+    pub(super) generator_limits: Option<GeneratorLimits>,
+    /// The target itself, where it is inside this process. Serves as long as this lives.
+    pub(super) sink: Option<Sink>,
+}
+
+impl Ground {
+    /// Tries one session of `plan`, where that is asked for, after the target has greeted within `wait`; `sink` is what
+    /// it is against, where that is inside this process.
+    ///
+    /// # Errors
+    /// When the target cannot be reached, or refuses that session.
+    pub(super) fn new(
+        plan: Plan,
+        sink: Option<Sink>,
+        wait: Option<Duration>,
+        interrupts: Interrupts,
+    ) -> Result<Self, Stop> {
+        preflight::wait(&plan, wait, &interrupts)?;
+        let learned = match plan.scenario.preflight {
+            true => preflight::preflight(&plan, &interrupts)?,
+            false => Learned::default(),
+        };
+        let descriptors_short = descriptors(&plan, sink.is_some());
+        let plan = Arc::new(plan);
+        let generator_limits = None;
+        Ok(Self { plan, learned, interrupts, descriptors_short, generator_limits, sink })
+    }
 }
 
 /// The same without having asked the target anything.
@@ -59,15 +87,10 @@ impl Survey {
     pub(super) fn prepare(self, load: &LoadFlags) -> Result<Ground, Stop> {
         let Self { scenario, identity, aim: Aim { target, sink } } = self;
         let interrupts = Interrupts::watch()?;
-        let plan = Arc::new(Plan::new(scenario, target, identity, super::cores()));
+        let plan = Plan::new(scenario, target, identity, super::cores());
         marked(&plan)?;
-        preflight::wait(&plan, load.wait, &interrupts)?;
-        let learned = match plan.scenario.preflight {
-            true => preflight::preflight(&plan, &interrupts)?,
-            false => Learned::default(),
-        };
-        let descriptors_short = descriptors(&plan, sink.is_some());
-        Ok(Ground { plan, learned, interrupts, descriptors_short, _sink: sink })
+        let ground = Ground::new(plan, sink, load.wait, interrupts)?;
+        Ok(Ground { generator_limits: limits_file::known(load.limits.as_deref()), ..ground })
     }
 
     pub(super) fn scenario(&self) -> &Scenario {

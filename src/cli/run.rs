@@ -12,6 +12,7 @@ use super::exit::{Exit, Stop};
 use super::flags::LoadFlags;
 use super::ground::{Ground, Survey};
 use super::{colour, print, say};
+use crate::behavior::Behavior;
 use crate::clock::{self, Duration, Instant};
 use crate::engine::worker::Control;
 use crate::engine::{Ending, Engine};
@@ -70,9 +71,20 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     if ground.learned.deferred {
         print(DEFERRED)?;
     }
+    planted(&ground)?;
     saved?;
     print(&format!("\nresults: {}", folder.path().display()))?;
     Ok(exit)
+}
+
+/// What the sink inside did, where it was told to do something: to be held against what was found.
+fn planted(ground: &Ground) -> Result<(), Stop> {
+    match &ground.sink {
+        Some(sink) if ground.plan.scenario.sink != Behavior::default() => {
+            print(&format!("\nsink: {}", sink.counts()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn folder(args: &RunArgs, scenario: &Scenario) -> Result<ResultFolder, Stop> {
@@ -121,6 +133,13 @@ pub(super) struct Measured {
     lost: Vec<String>,
     /// Results could not be saved under way.
     unsaved: Option<FolderError>,
+}
+
+impl Measured {
+    /// Adds what no worker has measured.
+    pub(super) fn add(&mut self, snapshot: Snapshot) {
+        self.collector.add(snapshot);
+    }
 }
 
 impl Run<'_> {
@@ -232,6 +251,7 @@ impl Run<'_> {
             workers_lost: ending.workers_lost.len(),
             worker_cpu: ending.worker_cpu.clone(),
             descriptors_short: self.ground.descriptors_short,
+            generator_ceiling: self.generator_ceiling(),
             ..EndOfRun::finished(finished_at, window_end)
         }
     }
@@ -285,6 +305,12 @@ impl Run<'_> {
         exit
     }
 
+    /// What so many workers send at best on this machine, where that is known.
+    fn generator_ceiling(&self) -> Option<f64> {
+        let limits = self.ground.generator_limits.as_ref()?;
+        Some(limits.ceiling.of(self.plan.workers))
+    }
+
     fn facts(&self) -> RunFacts {
         let system = rustix::system::uname();
         RunFacts {
@@ -299,6 +325,7 @@ impl Run<'_> {
             },
             greeting: self.ground.learned.greeting.clone(),
             capabilities: self.ground.learned.capabilities.clone(),
+            generator_limits: self.ground.generator_limits.clone(),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct EndOfRun {
     pub worker_cpu: Vec<f64>,
     /// File descriptors wanted and allowed, where they are fewer than wanted.
     pub descriptors_short: Option<(u64, u64)>,
+    /// Messages a second that the generator sends at best on this machine, where a self-test measured that.
+    pub generator_ceiling: Option<f64>,
     /// The program was built with optimisation.
     pub optimised: bool,
 }
@@ -57,6 +59,7 @@ impl EndOfRun {
             workers_lost: 0,
             worker_cpu: Vec::new(),
             descriptors_short: None,
+            generator_ceiling: None,
             optimised: cfg!(not(debug_assertions)),
         }
     }

@@ -13,11 +13,12 @@ use crate::measure::summary::{LatencyRow, Summary};
 use crate::measure::tally::FateCounts;
 use crate::plan::Plan;
 use crate::report::RunFacts;
+use crate::report::generator_limits::{GeneratorLimits, build_profile};
 use crate::smtp::text::printable;
 use crate::units::format_duration;
 
 /// Goes up with every change of a result file's format.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The bytes of `run.json`.
 #[must_use]
@@ -26,7 +27,7 @@ pub fn manifest(summary: &Summary, plan: &Plan, facts: &RunFacts) -> Vec<u8> {
         schema_version: SCHEMA_VERSION,
         tool: "smtpbench",
         version: env!("CARGO_PKG_VERSION"),
-        build_profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+        build_profile: build_profile(),
         run_id: &plan.identity.run_id,
         seed: plan.identity.seed,
         started: facts.started.to_string(),
@@ -40,6 +41,7 @@ pub fn manifest(summary: &Summary, plan: &Plan, facts: &RunFacts) -> Vec<u8> {
             cpu_count: facts.host.cpu_count,
             descriptor_limit: facts.host.descriptor_limit,
         },
+        generator_limits: facts.generator_limits.as_ref(),
         targets: targets(plan, facts, summary),
         validity: validity(summary),
         notes: summary
@@ -79,6 +81,8 @@ struct Manifest<'a> {
     scenario: ScenarioText<'a>,
     plan: Resolved<'a>,
     host: Host<'a>,
+    /// What the generator can do at best there, where a self-test measured that.
+    generator_limits: Option<&'a GeneratorLimits>,
     targets: Vec<TargetFacts<'a>>,
     validity: Validity<'a>,
     notes: Vec<Note>,

@@ -5,11 +5,13 @@ pub mod csv;
 pub mod escape;
 mod extensions;
 pub mod folder;
+pub mod generator_limits;
 pub mod hlog;
 pub mod json;
 mod judged;
 mod load;
 pub mod plan;
+pub mod selftest;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -33,6 +35,8 @@ pub struct RunFacts {
     pub greeting: Option<String>,
     /// The lines of the target's EHLO reply after the first.
     pub capabilities: Vec<String>,
+    /// What the generator can do at best here, where a self-test measured that.
+    pub generator_limits: Option<generator_limits::GeneratorLimits>,
 }
 
 /// The machine that generated the load.

@@ -42,6 +42,7 @@ fn facts() -> RunFacts {
             descriptor_limit: Some(1024),
         },
         greeting: Some("220 mx.test ESMTP\u{1b}".to_owned()),
+        generator_limits: None,
         capabilities: vec!["PIPELINING".to_owned()],
     }
 }
@@ -366,7 +367,7 @@ fn the_manifest_tells_what_was_run() {
     let check = |pointer: &str, want: serde_json::Value| {
         assert_eq!(run.pointer(pointer), Some(&want), "{pointer}");
     };
-    check("/schema_version", 2.into());
+    check("/schema_version", 3.into());
     check("/exit_code", 90.into());
     check("/started", "2023-11-14T22:13:20Z".into());
     check("/ended", "2023-11-14T22:13:30Z".into());

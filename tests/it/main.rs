@@ -21,6 +21,7 @@ mod opponent;
 mod opponent_program;
 mod plan;
 mod secrets;
+mod selftest;
 mod targets;
 mod thresholds;
 mod tidy;

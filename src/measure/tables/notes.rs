@@ -1,12 +1,12 @@
 //! What there is to remark on a run.
 
-use super::load_arrivals;
+use super::{load_arrivals, per_second};
 use crate::measure::collector::Collector;
 use crate::measure::known_limits;
 use crate::measure::note::Note;
 use crate::measure::outcome::{Clock, Failure, Outcome};
 use crate::measure::tally::FailureTally;
-use crate::measure::thresholds::ThresholdRow;
+use crate::measure::thresholds::{ThresholdRow, covered};
 use crate::measure::validity::{
     CEILING, EndOfRun, RunState, is_behind, plan_not_kept, starts_late,
 };
@@ -15,6 +15,18 @@ use crate::scenario::security::TlsUse;
 use crate::scenario::step::StepId;
 use crate::scenario::target::TargetUrl;
 use crate::stats::quantile::Quantile;
+
+/// A rate of this share of the generator's ceiling is near it.
+const NEAR: f64 = 0.8;
+
+/// Fewer connections that were asked for again are a hiccup of the network.
+const RETRIED_MIN: u64 = 3;
+/// Up to how many seconds they are looked for.
+const RETRIES_S: u64 = 10;
+/// What a connection itself takes at most, above the whole seconds.
+const RETRY_US: u64 = 250_000;
+/// What a histogram and the system's clock round away.
+const ROUNDED_US: u64 = 10_000;
 
 pub(super) fn notes(
     collector: &Collector,
@@ -53,6 +65,8 @@ pub(super) fn notes(
     {
         notes.push(Note::WorkerAtCeiling { worker, share: *share });
     }
+    notes.extend(near_ceiling(collector, plan, end, judged));
+    notes.extend(retried(collector, plan));
     if let Some(logins) = failed_logins(collector) {
         notes.push(Note::EveryLoginFailed { logins });
     }
@@ -96,6 +110,37 @@ pub(super) fn notes(
         notes.push(Note::Overflow { samples: overflow });
     }
     notes
+}
+
+/// Where the rate comes near to what the generator sends at best. That is no news where the sink inside was the target.
+fn near_ceiling(collector: &Collector, plan: &Plan, end: &EndOfRun, judged: &[u8]) -> Option<Note> {
+    let ceiling = end.generator_ceiling?;
+    if plan.targets.iter().any(|target| target.url == TargetUrl::Embedded) {
+        return None;
+    }
+    let window = covered(judged, &plan.timeline(end.warmup_end), end.window_end);
+    let rate = per_second(collector.stage_tally(judged).completed, window)?;
+    (rate >= NEAR * ceiling).then_some(Note::NearCeiling { rate, ceiling })
+}
+
+/// Connections that were asked for again. TCP does that a second after the first time (RFC 6298 section 2), and then after
+/// one more or twice as many, by the system: so the time that such a connection takes is a whole number of seconds and what
+/// a connection takes. A listener whose queue is full lets the first packet fall, and says nothing.
+fn retried(collector: &Collector, plan: &Plan) -> Option<Note> {
+    let mut connections = 0;
+    for (series, histogram) in &collector.series {
+        let stood = match collector.layout.series_parts(*series) {
+            Some((place, clock, outcome)) => {
+                (place.step, clock, outcome) == (StepId::CONNECT, Clock::Service, Outcome::Accepted)
+            }
+            None => false,
+        };
+        let near = |second: u64| (second * 1_000_000 - ROUNDED_US, second * 1_000_000 + RETRY_US);
+        let spans = (1..=RETRIES_S).map(near).filter(|_| stood);
+        connections += spans.map(|(low, high)| histogram.count_between(low, high)).sum::<u64>();
+    }
+    let local = plan.stays_here();
+    (connections >= RETRIED_MIN).then_some(Note::ConnectionsRetried { connections, local })
 }
 
 /// Connections that stood, and how many there should have been: none more where every attempt succeeded and the work was
