@@ -9,6 +9,7 @@ mod support;
 
 mod auth;
 mod cli;
+mod defects;
 mod extensions;
 mod figures;
 mod find_max;
