@@ -25,6 +25,7 @@ use super::limits_file;
 use super::run::{cannot_write, default_folder};
 use super::{print, say};
 use crate::clock::{self, Duration};
+use crate::measure::outcome::Clock;
 use crate::measure::summary::Summary;
 use crate::measure::validity::Verdict;
 use crate::report::folder::RunsFolder;
@@ -143,21 +144,24 @@ fn run(bench: &Bench, probe: &Probe) -> Result<Vec<ProbeRow>, Stop> {
 
 /// What does not follow from a run, since the generator was the limit or it was cut short.
 fn doubt(summary: &Summary) -> Doubt {
-    /// Up to one late start in so many is no reason: what is late by a millisecond counts, and what is planted takes
-    /// tens and hundreds of them.
-    const LATE: u64 = 5;
     let validity = &summary.validity;
     let failures =
         validity.descriptor_failures + validity.port_failures + validity.internal_failures;
-    let in_time = summary.arrivals.is_some_and(|arrivals| {
-        arrivals.started == arrivals.due && arrivals.late * LATE <= arrivals.due
-    });
     match validity.verdict {
         Verdict::Interrupted => Doubt::All,
         Verdict::GeneratorLimited if failures > 0 => Doubt::All,
-        Verdict::GeneratorLimited if !in_time => Doubt::Times,
+        Verdict::GeneratorLimited if !mostly_in_time(summary) => Doubt::Times,
         _ => Doubt::None,
     }
+}
+
+/// Whether all that was due was started, and most of it so early that what is planted, tens and hundreds of milliseconds, is
+/// not to be mistaken for it. A run calls late what is late by one.
+fn mostly_in_time(summary: &Summary) -> bool {
+    const LAG_US: u64 = 10_000;
+    let all = summary.arrivals.is_some_and(|arrivals| arrivals.started == arrivals.due);
+    let mut lags = summary.steps.iter().filter(|row| row.clock == Clock::Lag);
+    all && lags.all(|row| row.figures.p50.is_some_and(|p50| p50.value <= LAG_US))
 }
 
 fn measure_limits(bench: &Bench, args: &SelftestArgs) -> Result<(), Stop> {

@@ -172,7 +172,7 @@ fn cells(row: &ProbeRow) -> Vec<String> {
 #[must_use]
 pub fn text(rows: &[ProbeRow]) -> String {
     let mut text = format!(
-        "{:21}{:27}{:>9}{:>9}  {:19}{:9}verdict\n",
+        "{:20}{:25}{:>8}{:>8} {:18}{:8}verdict\n",
         "probe", "what", "planted", "found", "may be", "seen by"
     );
     let mut last = "";
@@ -183,9 +183,9 @@ pub fn text(rows: &[ProbeRow]) -> String {
         // Writing into a String cannot fail.
         let _ = writeln!(
             text,
-            "{:21}{:27}{:>9}{:>9}  {:19}{:9}{}",
-            cut(probe, 20),
-            cut(row.what, 26),
+            "{:20}{:25}{:>8}{:>8} {:18}{:8}{}",
+            cut(probe, 19),
+            cut(row.what, 24),
             row.unit.shown(row.planted),
             found,
             row.allowed(),

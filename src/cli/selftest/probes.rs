@@ -37,7 +37,7 @@ mod tests {
         for probe in all() {
             assert!(names.insert(probe.name), "{} twice", probe.name);
             let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-            assert!(probe.name.chars().all(good) && probe.name.len() <= 20, "{}", probe.name);
+            assert!(probe.name.chars().all(good) && probe.name.len() <= 19, "{}", probe.name);
             assert!(!probe.checks.is_empty() && !probe.plants.is_empty(), "{}", probe.name);
             let target = TargetChoice::parse("embedded:").ok();
             let overrides = Overrides { target, ..Overrides::default() };

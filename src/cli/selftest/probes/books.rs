@@ -10,7 +10,7 @@ pub(super) const PROBES: &[Probe] = &[Probe {
     setup: Setup::Ghost,
     checks: &[
         Check::fault(
-            "accounting does not close",
+            "books do not close",
             |_| 1.0,
             |found| Some(f64::from(u8::from(!found.summary.accounting.closes))),
         ),

@@ -197,7 +197,7 @@ addresses = [
                 |found| Some(found.messages(Fate::Rejected)? + found.messages(Fate::Deferred)?),
             ),
             Check::fault(
-                "connections closed at DATA",
+                "closed at DATA",
                 |sink| count(sink.counts.ended_by_rule),
                 |found| found.failures("data", "closed"),
             ),
