@@ -9,10 +9,12 @@ mod ground;
 mod guard;
 mod interrupt;
 mod launch;
+mod limits_file;
 mod once;
 mod plan;
 mod preflight;
 mod run;
+mod selftest;
 mod sink;
 mod sweep;
 mod target;
@@ -64,6 +66,9 @@ enum Command {
     Once(once::OnceArgs),
     /// The built-in server, with chosen behaviour
     Sink(sink::SinkArgs),
+    /// Plant known faults in the built-in sink and prove that the report finds each of them
+    #[command(after_help = EXIT_CODES_HELP)]
+    Selftest(selftest::SelftestArgs),
     /// Print the JSON Schema of scenario files
     Schema,
 }
@@ -91,6 +96,7 @@ pub fn main() -> ExitCode {
         Some(Command::Plan(args)) => plan::plan(&args),
         Some(Command::Once(args)) => once::once(&args),
         Some(Command::Sink(args)) => sink::sink(args),
+        Some(Command::Selftest(args)) => selftest::selftest(&args),
         Some(Command::Schema) => check::schema(),
     });
     let exit = match result {

@@ -6,6 +6,7 @@ pub mod csv;
 pub mod escape;
 mod extensions;
 pub mod folder;
+pub mod generator_limits;
 pub mod hlog;
 mod judged;
 pub mod load;
@@ -13,6 +14,7 @@ pub mod manifest;
 pub mod plan;
 pub mod record;
 pub mod saved;
+pub mod selftest;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -33,6 +35,8 @@ pub struct RunFacts {
     pub exit_code: Option<u8>,
     /// Where the load came from.
     pub host: HostFacts,
+    /// What the generator can do at best here, where a self-test measured that.
+    pub generator_limits: Option<generator_limits::GeneratorLimits>,
 }
 
 /// The machine that generated the load.

@@ -105,7 +105,13 @@ fn serve(duty: Duty, begun: &SyncSender<io::Result<()>>) {
     // Whoever starts the sink waits for it.
     let _ = begun.send(said);
     if let Some((runtime, timers, listeners)) = made {
-        runtime.block_on(work(Rc::new(Worker::new(service, timers)), listeners, others, handed, stop));
+        runtime.block_on(work(
+            Rc::new(Worker::new(service, timers)),
+            listeners,
+            others,
+            handed,
+            stop,
+        ));
     }
 }
 

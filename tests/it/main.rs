@@ -9,6 +9,7 @@ mod support;
 
 mod auth;
 mod cli;
+mod defects;
 mod extensions;
 mod figures;
 mod find_max;
@@ -21,6 +22,7 @@ mod opponent;
 mod opponent_program;
 mod plan;
 mod secrets;
+mod selftest;
 mod side_by_side;
 mod targets;
 mod thresholds;

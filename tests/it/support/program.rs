@@ -66,6 +66,8 @@ impl Smtpbench {
                 command.env_remove(name);
             }
         }
+        // What this machine's user keeps is nobody's business here.
+        command.env("XDG_STATE_HOME", "/nonexistent");
         command.args(&self.arguments).envs(self.variables.iter().copied()).env("NO_COLOR", "1");
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
