@@ -176,7 +176,11 @@ impl Ring {
     ///
     /// # Errors
     /// As the operating system gives them.
-    pub async fn connect(&self, peer: SocketAddr, source: Option<IpAddr>) -> io::Result<RingStream> {
+    pub async fn connect(
+        &self,
+        peer: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> io::Result<RingStream> {
         let socket = connect::socket(peer, source)?;
         let stream = RingStream { key: self.0.borrow_mut().open(socket, peer), ring: self.clone() };
         poll_fn(|cx| {
@@ -236,7 +240,11 @@ impl RingStream {
     ///
     /// # Errors
     /// As the operating system gives them; those of a write that was queued come with the next one.
-    pub fn poll_write(&self, cx: &mut Context<'_>, from: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    pub fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut state = self.ring.0.borrow_mut();
         let State { connections, spare, .. } = &mut *state;
         let connection = &mut connections[self.key];
@@ -414,7 +422,9 @@ impl State {
                 Operation::Connect => {
                     connection.peer = None;
                     connection.connected = Some(result.map(drop));
-                    connection.writer.take().map(Waker::wake);
+                    if let Some(waker) = connection.writer.take() {
+                        waker.wake();
+                    }
                 }
                 Operation::Receive => {
                     connection.receives = more;
@@ -431,7 +441,9 @@ impl State {
                             connection.ended = Some(result.map(drop));
                         }
                     }
-                    connection.reader.take().map(Waker::wake);
+                    if let Some(waker) = connection.reader.take() {
+                        waker.wake();
+                    }
                 }
                 Operation::Send => {
                     if let Some(mut copy) = connection.outgoing.take() {
@@ -439,11 +451,15 @@ impl State {
                         spare.push(copy);
                     }
                     connection.send_failed = result.err();
-                    connection.writer.take().map(Waker::wake);
+                    if let Some(waker) = connection.writer.take() {
+                        waker.wake();
+                    }
                 }
                 Operation::Writable => {
                     connection.waits_to_write = false;
-                    connection.writer.take().map(Waker::wake);
+                    if let Some(waker) = connection.writer.take() {
+                        waker.wake();
+                    }
                 }
                 Operation::Cancel => {}
             }
@@ -458,8 +474,7 @@ impl State {
 impl Drop for State {
     /// Takes back from the kernel what it may still write to or read from.
     fn drop(&mut self) {
-        let cancelled =
-            self.uring.submitter().register_sync_cancel(None, CancelBuilder::any());
+        let cancelled = self.uring.submitter().register_sync_cancel(None, CancelBuilder::any());
         if cancelled.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
             // Memory that might be written to is better lost than used again.
             std::mem::take(&mut self.connections).into_iter().for_each(std::mem::forget);

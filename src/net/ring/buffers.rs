@@ -78,8 +78,7 @@ impl Buffers {
     /// Lets the kernel fill the buffer again.
     pub(super) fn give_back(&mut self, chunk: &Chunk) {
         let at = usize::from(self.tail % COUNT);
-        let address = self.memory.as_ptr() as u64
-            + u64::from(chunk.buffer) * u64::from(BYTES);
+        let address = self.memory.as_ptr() as u64 + u64::from(chunk.buffer) * u64::from(BYTES);
         // SAFETY: `at` is within the ring, and the kernel looks at entries before the tail only.
         unsafe {
             let entry = self.ring.add(at).as_mut();
