@@ -19,7 +19,7 @@ pub enum Exit {
     Results = 73,
     /// The safety guard refused the target.
     Guard = 77,
-    /// A threshold was missed.
+    /// A threshold was missed, or the self-test did not find what was planted.
     Missed = 90,
     /// Regression against the baseline.
     Regression = 91,
@@ -78,7 +78,8 @@ Exit codes:
    70  a bug in smtpbench
    73  results cannot be written
    77  the safety guard refused the target
-   90  a threshold missed (one with no samples counts as missed); find-max: no rate held
+   90  a threshold missed (one with no samples counts as missed); find-max: no rate held;
+       selftest: a planted fault not found
    91  regression against the baseline (--fail-on regression)
    92  run invalid: the generator was the limit, a worker was lost, the accounting did not close,
        or a run without --for gave up, since messages could not be sent any more

@@ -121,6 +121,9 @@ pub(super) struct LoadFlags {
     /// Try the target's greeting until then before giving up
     #[arg(long, value_name = "DURATION", env = "SMTPBENCH_WAIT", value_parser = units::parse_duration)]
     pub(super) wait: Option<Duration>,
+    /// What the self-test measured of this machine [default: smtpbench/limits.json in the user's state folder]
+    #[arg(long, value_name = "FILE", env = "SMTPBENCH_LIMITS")]
+    pub(super) limits: Option<PathBuf>,
     /// Leave out the one uncounted session before the load
     #[arg(long, env = "SMTPBENCH_NO_PREFLIGHT", value_parser = FalseyValueParser::new())]
     no_preflight: bool,

@@ -9,13 +9,14 @@ use super::flags::{self, LoadFlags};
 use super::interrupt::Interrupts;
 use super::launch::{launch, log_name};
 use super::preflight::{self, Learned};
-use super::say;
 use super::target::{Aim, aim};
+use super::{limits_file, say};
 use crate::clock::Duration;
 use crate::message::render::RunIdentity;
 use crate::message::{Content, Mark};
 use crate::net::limits;
 use crate::plan::{Plan, Target};
+use crate::report::generator_limits::GeneratorLimits;
 use crate::scenario::target::TargetUrl;
 use crate::scenario::{Launch, Scenario};
 use crate::schedule::blocks::Turns;
@@ -29,6 +30,8 @@ pub(super) struct Ground {
     pub(super) interrupts: Interrupts,
     /// Open files wanted and allowed, where those are too few.
     pub(super) descriptors_short: Option<(u64, u64)>,
+    /// What the generator can do at best here, where a self-test measured that.
+    pub(super) generator_limits: Option<GeneratorLimits>,
 }
 
 /// One of the targets.
@@ -41,8 +44,8 @@ pub(super) struct Side {
     server: Mutex<Option<Server>>,
     /// How, and at which port where that was chosen.
     start: Option<(Launch, Option<u16>)>,
-    /// Serves as long as this lives.
-    sink: Option<Sink>,
+    /// The target itself, where it is inside this process. Serves as long as this lives.
+    pub(super) sink: Option<Sink>,
 }
 
 /// A target that nothing can be measured of.
@@ -105,7 +108,10 @@ impl Survey {
             let side = match reach {
                 Ok((sink, launch)) => {
                     marked(&plan)?;
-                    Side::reach(&plan, sink, launch.as_ref(), load, logs, &interrupts)
+                    let start = launch.as_ref();
+                    launched(&plan, start, load.wait, logs, &interrupts)
+                        .and_then(|server| Side::reach(&plan, sink, server, load.wait, &interrupts))
+                        .map(|side| Side { start: launch, ..side })
                 }
                 Err(stop) => Err(stop),
             };
@@ -123,8 +129,8 @@ impl Survey {
             return Err(Stop::new(Exit::Unreachable, message));
         }
         set_beside(&mut sides, &self.scenario);
-        let descriptors_short = descriptors(&sides);
-        Ok(Ground { sides, interrupts, descriptors_short })
+        let known = limits_file::known(load.limits.as_deref());
+        Ok(Ground { generator_limits: known, ..Ground::of(sides, interrupts) })
     }
 
     pub(super) fn scenario(&self) -> &Scenario {
@@ -133,6 +139,20 @@ impl Survey {
 }
 
 impl Ground {
+    /// Ground for the one target of `plan`, which serves already: tries one session of it, where that is asked for.
+    ///
+    /// # Errors
+    /// When the target cannot be reached, or refuses that session.
+    pub(super) fn new(plan: Plan, interrupts: Interrupts) -> Result<Self, Stop> {
+        let side = Side::reach(&Arc::new(plan), None, None, None, &interrupts)?;
+        Ok(Self::of(vec![side], interrupts))
+    }
+
+    fn of(sides: Vec<Side>, interrupts: Interrupts) -> Self {
+        let descriptors_short = descriptors(&sides);
+        Self { sides, interrupts, descriptors_short, generator_limits: None }
+    }
+
     /// The first target: the only one, where a command is for one.
     pub(super) fn first(&self) -> &Side {
         &self.sides[0]
@@ -145,12 +165,10 @@ impl Ground {
     /// When one does not come so far as to greet.
     pub(super) fn start_again(&self, wait: Option<Duration>, logs: &Path) -> Result<(), Stop> {
         for side in self.sides.iter().filter(|side| side.dead.is_none()) {
-            let Some((command, port)) = &side.start else { continue };
             // The old one has the port until it is gone.
             drop(side.server().take());
-            let log = logs.join(log_name(&side.plan.targets[0].name));
-            *side.server() =
-                Some(launch(&side.plan, command, *port, &log, wait, &self.interrupts)?);
+            let start = side.start.as_ref();
+            *side.server() = launched(&side.plan, start, wait, logs, &self.interrupts)?;
         }
         Ok(())
     }
@@ -162,29 +180,22 @@ impl Ground {
 }
 
 impl Side {
-    /// Has a target come so far that load may go to it.
+    /// Has a target come so far that load may go to it: it greets within `wait`, and takes one session where that is
+    /// asked for. `sink` and `server` are what serves it, where this process has or started that.
     fn reach(
         plan: &Arc<Plan>,
         sink: Option<Sink>,
-        start: Option<&(Launch, Option<u16>)>,
-        load: &LoadFlags,
-        logs: &Path,
+        server: Option<Server>,
+        wait: Option<Duration>,
         interrupts: &Interrupts,
     ) -> Result<Self, Stop> {
-        let server = match start {
-            None => None,
-            Some((command, port)) => {
-                let log = logs.join(log_name(&plan.targets[0].name));
-                Some(launch(plan, command, *port, &log, load.wait, interrupts)?)
-            }
-        };
-        preflight::wait(plan, load.wait, interrupts)?;
+        preflight::wait(plan, wait, interrupts)?;
         let learned = match plan.scenario.preflight {
             true => preflight::preflight(plan, interrupts)?,
             false => Learned::default(),
         };
         let (plan, server) = (Arc::clone(plan), Mutex::new(server));
-        Ok(Self { plan, learned, dead: None, server, start: start.cloned(), sink })
+        Ok(Self { plan, learned, dead: None, server, start: None, sink })
     }
 
     fn dead(plan: Arc<Plan>, stop: &Stop) -> Self {
@@ -215,6 +226,19 @@ impl Side {
     fn server(&self) -> MutexGuard<'_, Option<Server>> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Starts what serves the target of `plan`, where it is to be started; what it says goes to a file in `logs`.
+fn launched(
+    plan: &Plan,
+    start: Option<&(Launch, Option<u16>)>,
+    wait: Option<Duration>,
+    logs: &Path,
+    interrupts: &Interrupts,
+) -> Result<Option<Server>, Stop> {
+    let Some((command, port)) = start else { return Ok(None) };
+    let log = logs.join(log_name(&plan.targets[0].name));
+    launch(plan, command, *port, &log, wait, interrupts).map(Some)
 }
 
 /// Gives each of several targets its place in the run: its turns, or its share of the cores.

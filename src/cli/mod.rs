@@ -10,6 +10,7 @@ mod ground;
 mod guard;
 mod interrupt;
 mod launch;
+mod limits_file;
 mod once;
 mod plan;
 mod preflight;
@@ -17,6 +18,7 @@ mod printed;
 mod repeat;
 mod report;
 mod run;
+mod selftest;
 mod sink;
 mod sweep;
 mod target;
@@ -71,6 +73,9 @@ enum Command {
     Once(once::OnceArgs),
     /// The built-in server, with chosen behaviour
     Sink(sink::SinkArgs),
+    /// Plant known faults in the built-in sink and prove that the report finds each of them
+    #[command(after_help = EXIT_CODES_HELP)]
+    Selftest(selftest::SelftestArgs),
     /// Render saved runs again
     #[command(after_help = EXIT_CODES_HELP)]
     Report(report::ReportArgs),
@@ -106,6 +111,7 @@ pub fn main() -> ExitCode {
         Some(Command::Plan(args)) => plan::plan(&args),
         Some(Command::Once(args)) => once::once(&args),
         Some(Command::Sink(args)) => sink::sink(args),
+        Some(Command::Selftest(args)) => selftest::selftest(&args),
         Some(Command::Report(args)) => report::report(&args),
         Some(Command::Schema(args)) => printed::schema(&args),
         Some(Command::Completions(args)) => printed::completions(&args),

@@ -15,12 +15,15 @@ use super::ground::{Ground, Side, Survey};
 use super::launch::log_name;
 use super::repeat::{RepeatFlags, Repeats, repeat};
 use super::{colour, print, say};
+use crate::behavior::Behavior;
 use crate::clock::{self, Duration, Instant};
 use crate::engine::worker::Told;
 use crate::engine::{Ending, Engine};
 use crate::live::Live;
+use crate::measure::ceiling;
 use crate::measure::collector::{Collector, Progress};
 use crate::measure::pairs::{self, PairRow};
+use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
 use crate::net::limits;
@@ -92,6 +95,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     if ground.deferred() {
         print(DEFERRED)?;
     }
+    planted(&ground)?;
     saved?;
     let exit = match ground.interrupts.heard() {
         Some(_) => exit,
@@ -101,6 +105,19 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Stop> {
     };
     print(&format!("\nresults: {}", folder.path().display()))?;
     Ok(exit)
+}
+
+/// What the sinks inside did, where they were told to do something: to be held against what was found.
+fn planted(ground: &Ground) -> Result<(), Stop> {
+    let told = |side: &&Side| side.plan.scenario.sink != Behavior::default();
+    for side in ground.sides.iter().filter(told) {
+        let Some(sink) = &side.sink else { continue };
+        match ground.sides.len() {
+            1 => print(&format!("\nsink: {}", sink.counts()))?,
+            _ => print(&format!("\nsink of {}: {}", side.plan.targets[0].name, sink.counts()))?,
+        }
+    }
+    Ok(())
 }
 
 fn folder(args: &RunArgs, scenario: &Scenario) -> Result<ResultFolder, Stop> {
@@ -156,6 +173,13 @@ struct MeasuredSide {
     lost: Vec<String>,
     /// What its server took, where that was started for the run.
     cost: Option<Cost>,
+}
+
+impl Measured {
+    /// Adds what no worker has measured of the first target.
+    pub(super) fn add(&mut self, snapshot: Snapshot) {
+        self.sides[0].collector.add(snapshot);
+    }
 }
 
 impl<'g> Run<'g> {
@@ -320,6 +344,7 @@ impl<'g> Run<'g> {
             }
             summaries.push(summary);
         }
+        self.remark_on_ceiling(&mut summaries);
         let exit = self.exit(&summaries, &sides);
         facts.exit_code = Some(exit.code());
         let pairs = self.pairs(&sides);
@@ -337,6 +362,17 @@ impl<'g> Run<'g> {
             say(&format!("error: {what}"));
         }
         Concluded { record, exit, saved: saved.map_err(|error| cannot_write(&error)) }
+    }
+
+    /// Whether the generator may have been the limit, where it is known what that is here.
+    fn remark_on_ceiling(&self, summaries: &mut [Summary]) {
+        let Some(limits) = &self.ground.generator_limits else { return };
+        let reached = summaries.iter_mut().enumerate();
+        let reached = reached.filter(|(index, _)| self.ground.sides[*index].dead.is_none());
+        let mut sides: Vec<ceiling::Side<'_>> = reached
+            .map(|(index, summary)| ceiling::Side { plan: &self.plans[index], summary })
+            .collect();
+        ceiling::remark(&mut sides, |workers| limits.ceiling.of(workers));
     }
 
     /// The targets that anything was measured of, two by two.
@@ -420,6 +456,7 @@ impl<'g> Run<'g> {
                 cpu_count: super::cores(),
                 descriptor_limit: Some(limits::raise_descriptor_limit().allowed),
             },
+            generator_limits: self.ground.generator_limits.clone(),
         }
     }
 }

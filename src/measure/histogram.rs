@@ -119,6 +119,12 @@ impl Histogram {
         None
     }
 
+    /// Values from `low` to `high` microseconds, as far as they are told apart.
+    #[must_use]
+    pub fn count_between(&self, low: u64, high: u64) -> u64 {
+        self.values.count_between(low, high)
+    }
+
     /// The estimate of a quantile, however few the samples; overflow counts as samples above all others.
     #[must_use]
     pub fn estimate(&self, quantile: Quantile) -> Option<u64> {

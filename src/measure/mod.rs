@@ -6,6 +6,7 @@
 
 pub mod accounting;
 pub mod addresses;
+pub mod ceiling;
 pub mod collector;
 mod evidence;
 pub mod extensions;

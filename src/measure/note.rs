@@ -33,6 +33,22 @@ pub enum Note {
         /// CPU time over wall time, 1 for a whole core.
         share: f64,
     },
+    /// The rate is near what the generator reached on this machine at best.
+    NearCeiling {
+        /// Accepted messages a second, to all targets at once.
+        rate: f64,
+        /// What the self-test measured.
+        ceiling: f64,
+        /// How many targets that are.
+        targets: usize,
+    },
+    /// Connections stood after one second or several: what asked for them was not answered at first.
+    ConnectionsRetried {
+        /// How many.
+        connections: u64,
+        /// The target is on this machine, where no packet is lost on the way.
+        local: bool,
+    },
     /// A percentile is not printed.
     TooFewSamples {
         /// Name of the step.
@@ -158,6 +174,8 @@ impl Note {
             Self::CertificatesNotVerified => "certificates_not_verified",
             Self::FailureAdvice { .. } => "failure_advice",
             Self::WorkerAtCeiling { .. } => "worker_at_ceiling",
+            Self::NearCeiling { .. } => "near_ceiling",
+            Self::ConnectionsRetried { .. } => "connections_retried",
             Self::TooFewSamples { .. } => "too_few_samples",
             Self::ThresholdOnEstimate { .. } => "threshold_on_estimate",
             Self::Overflow { .. } => "overflow",
@@ -222,6 +240,26 @@ impl Note {
                 "the run gave up: no session came to a message for {} s, and {left} messages were not started",
                 waited.as_secs()
             ),
+            Self::NearCeiling { rate, ceiling, targets } => {
+                let percent = rate / ceiling * 100.0;
+                let to = match targets {
+                    1 => String::new(),
+                    _ => format!(" to the {targets} targets together"),
+                };
+                format!(
+                    "{rate:.0} messages a second{to} are {percent:.0} % of what this machine sends at best ({ceiling:.0}, by \
+                     the self-test)"
+                )
+            }
+            Self::ConnectionsRetried { connections, local } => format!(
+                "{connections} connections stood only after one second or several, as the first packet was not \
+                 answered: {}",
+                match local {
+                    true => "the target's listen queue is the limit",
+                    false =>
+                        "the target's listen queue is the limit, or packets are lost on the way",
+                }
+            ),
             Self::FewerSessions { opened, asked } => {
                 format!(
                     "{asked} sessions were asked for, and {opened} connections were made in all"
@@ -264,6 +302,15 @@ impl Note {
                 "name the certificates to trust with `ca` under [target]".to_owned()
             }
             Self::FailureAdvice { failure } => failure.hint().unwrap_or_default().to_owned(),
+            Self::NearCeiling { .. } => {
+                "the generator may be the limit: more or faster machines show whether the target has more"
+                    .to_owned()
+            }
+            Self::ConnectionsRetried { .. } => {
+                "have the server accept faster, raise its backlog and net.core.somaxconn, or open connections more slowly: \
+                 connects_per_s under [load]"
+                    .to_owned()
+            }
             Self::WorkerAtCeiling { .. } => {
                 "more workers, fewer sessions or smaller messages show whether the target has more"
                     .to_owned()

@@ -178,6 +178,6 @@ fn failures(collector: &Collector) -> Vec<FailureRow> {
 }
 
 /// `None` where no time passed: a rate over nothing is none.
-fn per_second(count: u64, time: Duration) -> Option<f64> {
+pub(super) fn per_second(count: u64, time: Duration) -> Option<f64> {
     (time > Duration::ZERO).then(|| as_f64(count) / time.as_secs_f64())
 }

@@ -13,6 +13,7 @@ pub(super) use self::read::read;
 use self::target::TargetFacts;
 use super::record::{PlanFacts, Record, ScenarioFacts, ToolFacts};
 use crate::report::HostFacts;
+use crate::report::generator_limits::GeneratorLimits;
 
 /// Goes up with every change of a result file's format.
 pub const SCHEMA_VERSION: u32 = 3;
@@ -35,6 +36,7 @@ pub fn write(record: &Record) -> Vec<u8> {
         scenario: record.scenario.clone(),
         plan: record.plan.clone(),
         host: facts.host.clone(),
+        generator_limits: facts.generator_limits.clone(),
         targets: record.targets.iter().map(TargetFacts::of).collect(),
         pairs: record.pairs.iter().map(Pair::of).collect(),
     };
@@ -59,6 +61,8 @@ struct Manifest {
     scenario: ScenarioFacts,
     plan: PlanFacts,
     host: HostFacts,
+    /// What the generator can do at best there, where a self-test measured that.
+    generator_limits: Option<GeneratorLimits>,
     targets: Vec<TargetFacts>,
     /// How targets differ that ran side by side; of one alone there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

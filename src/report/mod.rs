@@ -8,6 +8,7 @@ pub mod document;
 pub mod escape;
 mod extensions;
 pub mod folder;
+pub mod generator_limits;
 pub mod hgrm;
 pub mod hlog;
 pub mod html;
@@ -23,6 +24,7 @@ pub mod prometheus;
 pub mod record;
 pub mod runs;
 pub mod saved;
+pub mod selftest;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -44,6 +46,8 @@ pub struct RunFacts {
     pub exit_code: Option<u8>,
     /// Where the load came from.
     pub host: HostFacts,
+    /// What the generator can do at best here, where a self-test measured that.
+    pub generator_limits: Option<generator_limits::GeneratorLimits>,
 }
 
 /// The machine that generated the load.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::RunFacts;
+use super::generator_limits::build_profile;
 use super::load::{self, LoadFacts};
 use crate::measure::pairs::PairRow;
 use crate::measure::summary::Summary;
@@ -144,7 +145,7 @@ impl Record {
         Self {
             tool: ToolFacts {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                build_profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+                build_profile: build_profile().to_owned(),
             },
             facts: facts.clone(),
             run_id: plan.identity.run_id.clone(),

@@ -8,6 +8,7 @@ use expect_test::expect;
 use jiff::Timestamp;
 
 use super::folder::ResultFolder;
+use super::generator_limits::{Ceiling, FloorStep, GeneratorLimits, LimitsHost};
 use super::record::{Record, TargetRecord};
 use super::saved::Saved;
 use super::{HostFacts, RunFacts, csv, manifest, text};
@@ -45,7 +46,20 @@ fn facts() -> RunFacts {
             cpu_count: 2,
             descriptor_limit: Some(1024),
         },
+        generator_limits: Some(generator_limits()),
     }
+}
+
+fn generator_limits() -> GeneratorLimits {
+    let host = LimitsHost { name: "bench".to_owned(), cpu_count: 2, ..LimitsHost::default() };
+    let floor = vec![FloorStep { step: "eod".to_owned(), count: 9, us_p50: 20, us_p99: 40 }];
+    let ceiling = Ceiling {
+        message_bytes: 1024,
+        one_worker_messages_per_s: 1000.5,
+        workers: 2,
+        all_workers_messages_per_s: 1500.0,
+    };
+    GeneratorLimits::new(host, Timestamp::UNIX_EPOCH, floor, ceiling)
 }
 
 fn record(plan: &Plan, summary: Summary) -> Record {
@@ -380,6 +394,7 @@ fn the_manifest_tells_what_was_run() {
     };
     check("/schema_version", 3.into());
     check("/exit_code", 90.into());
+    check("/generator_limits/ceiling/one_worker_messages_per_s", 1000.5.into());
     check("/started", "2023-11-14T22:13:20Z".into());
     check("/ended", "2023-11-14T22:13:30Z".into());
     check("/seed", 42.into());

@@ -14,19 +14,13 @@ use self::commands::split_command;
 use self::draft::Notes;
 use self::identity::Client;
 use self::rules::Manner;
+pub use self::service::{Service, SinkTls};
 use super::arguments::Refusal;
-use super::clients::{Clients, Trust};
-use super::counts::{SinkCounts, Tally};
-use super::logins::Logins;
-use super::playbook::{Case, Playbook};
-use super::repertoire::{BARE_LF, IDLE, LINE_TOO_LONG, Repertoire};
-use super::store::Store;
-use crate::behavior::{Behavior, SinkVerb};
-use crate::net::tls::TlsServer;
-use crate::smtp::Protocol;
+use super::playbook::Case;
+use super::repertoire::{BARE_LF, IDLE, LINE_TOO_LONG};
+use crate::behavior::SinkVerb;
 use crate::smtp::sasl::{ChannelBinding, Server};
 use crate::smtp::transparency::Unstuffer;
-use crate::smtp::xclient::Attribute;
 
 mod auth;
 mod commands;
@@ -34,6 +28,7 @@ mod draft;
 mod identity;
 mod mail_data;
 mod rules;
+mod service;
 
 /// Longest command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and more for extensions; several times
 /// that leaves room for every address that is legal.
@@ -52,112 +47,6 @@ pub const IDLE_MAX: Duration = Duration::from_secs(300);
 /// Replies collected before they have to be written. Commands are short and replies are not, so a segment of commands
 /// may not decide how much memory its replies take.
 pub const OUTPUT_MAX: usize = 64 * 1024;
-
-/// What the sessions of a worker share.
-#[derive(Debug)]
-pub struct Service {
-    repertoire: Arc<Repertoire>,
-    pub(super) playbook: Arc<Playbook>,
-    /// Where messages are kept, if they are.
-    pub(super) store: Option<Store>,
-    tls: Option<SinkTls>,
-    logins: Option<Arc<Logins>>,
-    tally: Tally,
-    pub(super) trust: Trust,
-    pub(super) clients: Clients,
-}
-
-impl Service {
-    /// The service of one worker, for a server that calls itself `hostname` and speaks `protocol`.
-    #[must_use]
-    pub fn new(hostname: &str, behavior: &Behavior, protocol: Protocol) -> Self {
-        let repertoire = Arc::new(Repertoire::new(hostname, behavior, protocol));
-        Self {
-            repertoire,
-            playbook: Arc::new(Playbook::new(behavior)),
-            store: None,
-            tls: None,
-            logins: None,
-            tally: Tally::default(),
-            trust: Trust::default(),
-            clients: Clients::default(),
-        }
-    }
-
-    /// The same with TLS.
-    #[must_use]
-    pub fn with_tls(self, tls: Option<SinkTls>) -> Self {
-        Self { tls, ..self }
-    }
-
-    /// What it says about TLS, if it speaks any.
-    pub(super) fn tls(&self) -> Option<&SinkTls> {
-        self.tls.as_ref()
-    }
-
-    /// The same service, believing so much of what clients say of themselves.
-    #[must_use]
-    pub fn believing(mut self, trust: Trust) -> Self {
-        if trust.xclient {
-            let names = Attribute::NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-            Arc::make_mut(&mut self.repertoire).offer(&format!("XCLIENT {}", names.join(" ")));
-        }
-        Self { trust, ..self }
-    }
-
-    /// The same service, keeping messages there.
-    #[must_use]
-    pub(super) fn keeping(self, store: Option<Store>) -> Self {
-        Self { store, ..self }
-    }
-
-    /// Whether anybody wants to know where a connection comes from.
-    pub(super) fn asks_for_peers(&self) -> bool {
-        self.trust.is_any() || self.playbook.asks_client || self.store.is_some()
-    }
-
-    /// What comes first on a connection, but for a PROXY header.
-    fn first_phase(&self) -> Phase {
-        let implicit = self.tls.as_ref().is_some_and(|tls| tls.implicit);
-        if implicit { Phase::Handshake } else { Phase::Greeting }
-    }
-
-    /// The same service with AUTH.
-    #[must_use]
-    pub fn with_logins(self, logins: Option<Arc<Logins>>) -> Self {
-        Self { logins, ..self }
-    }
-
-    /// The same service for another worker, with counts of its own.
-    #[must_use]
-    pub fn for_another_worker(&self) -> Self {
-        Self {
-            repertoire: Arc::clone(&self.repertoire),
-            playbook: Arc::clone(&self.playbook),
-            store: self.store.clone(),
-            tls: self.tls.clone(),
-            logins: self.logins.clone(),
-            tally: Tally::default(),
-            trust: self.trust,
-            clients: Clients::default(),
-        }
-    }
-
-    /// What its sessions counted so far; any thread may ask.
-    #[must_use]
-    pub fn counts(&self) -> SinkCounts {
-        self.tally.read()
-    }
-}
-
-/// How a sink speaks TLS.
-#[derive(Clone, Debug)]
-pub struct SinkTls {
-    /// Key and certificate.
-    pub server: TlsServer,
-    /// From the first byte (RFC 8314 section 3), not by STARTTLS.
-    pub implicit: bool,
-}
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

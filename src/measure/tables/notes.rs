@@ -16,6 +16,15 @@ use crate::scenario::step::StepId;
 use crate::scenario::target::TargetUrl;
 use crate::stats::quantile::Quantile;
 
+/// Fewer connections that were asked for again are a hiccup of the network.
+const RETRIED_MIN: u64 = 3;
+/// Up to how many seconds they are looked for.
+const RETRIES_S: u64 = 10;
+/// What a connection itself takes at most, above the whole seconds.
+const RETRY_US: u64 = 250_000;
+/// What a histogram and the system's clock round away.
+const ROUNDED_US: u64 = 10_000;
+
 pub(super) fn notes(
     collector: &Collector,
     plan: &Plan,
@@ -53,6 +62,7 @@ pub(super) fn notes(
     {
         notes.push(Note::WorkerAtCeiling { worker, share: *share });
     }
+    notes.extend(retried(collector, plan));
     if let Some(logins) = failed_logins(collector) {
         notes.push(Note::EveryLoginFailed { logins });
     }
@@ -96,6 +106,26 @@ pub(super) fn notes(
         notes.push(Note::Overflow { samples: overflow });
     }
     notes
+}
+
+/// Connections that were asked for again. TCP does that a second after the first time (RFC 6298 section 2), and then after
+/// one more or twice as many, by the system: so the time that such a connection takes is a whole number of seconds and what
+/// a connection takes. A listener whose queue is full lets the first packet fall, and says nothing.
+fn retried(collector: &Collector, plan: &Plan) -> Option<Note> {
+    let mut connections = 0;
+    for (series, histogram) in &collector.series {
+        let stood = match collector.layout.series_parts(*series) {
+            Some((place, clock, outcome)) => {
+                (place.step, clock, outcome) == (StepId::CONNECT, Clock::Service, Outcome::Accepted)
+            }
+            None => false,
+        };
+        let near = |second: u64| (second * 1_000_000 - ROUNDED_US, second * 1_000_000 + RETRY_US);
+        let spans = (1..=RETRIES_S).map(near).filter(|_| stood);
+        connections += spans.map(|(low, high)| histogram.count_between(low, high)).sum::<u64>();
+    }
+    let local = plan.stays_here();
+    (connections >= RETRIED_MIN).then_some(Note::ConnectionsRetried { connections, local })
 }
 
 /// Connections that stood, and how many there should have been: none more where every attempt succeeded and the work was

@@ -148,6 +148,7 @@ impl Unread {
                 ended: manifest.ended.as_deref().map(Manifest::time).transpose()?,
                 exit_code: manifest.exit_code,
                 host: manifest.host.clone(),
+                generator_limits: manifest.generator_limits.clone(),
             },
             run_id: manifest.run_id.clone(),
             seed: manifest.seed,

@@ -4,8 +4,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::behavior::{Delay, Reply};
+use crate::behavior::{Behavior, Delay, Reply};
 use crate::clock;
+use crate::sink::clients::{Clients, Trust};
+use crate::sink::counts::SinkCounts;
+use crate::sink::logins::Logins;
+use crate::smtp::Protocol;
 
 mod auth;
 mod effects;

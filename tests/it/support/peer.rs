@@ -69,13 +69,22 @@ impl Peer {
     /// When the script has an unknown step.
     #[track_caller]
     pub(crate) fn play_on(listener: TcpListener, script: &str) -> Self {
+        Self::play_slowly(listener, script, Duration::ZERO)
+    }
+
+    /// The same, by a server that rests for so long before it takes each connection.
+    ///
+    /// # Panics
+    /// When the script has an unknown step.
+    #[track_caller]
+    pub(crate) fn play_slowly(listener: TcpListener, script: &str, rest: Duration) -> Self {
         let lines = script.lines().map(str::trim).filter(|line| !line.is_empty());
         let steps: Arc<[Step]> = lines.map(Step::parse).collect();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let acceptor = {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || accept(&listener, &steps, &shared))
+            thread::spawn(move || accept(&listener, &steps, &shared, rest))
         };
         Self { address, shared, acceptor: Some(acceptor) }
     }
@@ -120,9 +129,11 @@ impl Drop for Peer {
     }
 }
 
-fn accept(listener: &TcpListener, steps: &Arc<[Step]>, shared: &Arc<Shared>) {
+fn accept(listener: &TcpListener, steps: &Arc<[Step]>, shared: &Arc<Shared>, rest: Duration) {
     let mut connections = Vec::new();
-    for stream in listener.incoming() {
+    loop {
+        thread::sleep(rest);
+        let stream = listener.accept().map(|(stream, _)| stream);
         if shared.over.load(Ordering::Relaxed) {
             break;
         }

@@ -70,6 +70,8 @@ impl Smtpbench {
         if let Some(driver) = std::env::var_os("DRIVER_UNDER_TEST") {
             command.env("SMTPBENCH_DRIVER", driver);
         }
+        // What this machine's user keeps is nobody's business here.
+        command.env("XDG_STATE_HOME", "/nonexistent");
         command.args(&self.arguments).envs(self.variables.iter().copied()).env("NO_COLOR", "1");
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
