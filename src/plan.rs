@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::message::render::RunIdentity;
 use crate::message::seed::{Purpose, choice, uniform};
+use crate::scenario::driver::Driver;
 use crate::scenario::fault::Faults;
 use crate::scenario::load::Pacing;
 use crate::scenario::login::Login;
@@ -346,6 +347,21 @@ impl Plan {
     pub fn spins(&self) -> bool {
         let open = self.scenario.loads.iter().filter_map(Load::open);
         open.map(|open| open.pacing).any(|pacing| pacing == Pacing::Spin)
+    }
+
+    /// Whether TCP is to go through a ring, where there is one. By itself that takes sessions enough to share a system
+    /// call: below, it spares no processor time and adds some microseconds to every reply.
+    #[must_use]
+    pub fn wants_ring(&self) -> bool {
+        const SESSIONS_A_WORKER: u64 = 8;
+        match self.scenario.driver {
+            Driver::Epoll => false,
+            Driver::IoUring => true,
+            Driver::Auto => {
+                let sessions: u64 = self.scenario.loads.iter().map(Load::sessions_expected).sum();
+                sessions / self.workers.max(1) as u64 >= SESSIONS_A_WORKER
+            }
+        }
     }
 
     /// Whether a schedule drives any load.

@@ -27,6 +27,7 @@ use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
 use crate::net::limits;
+use crate::net::ring::Ring;
 use crate::plan::Plan;
 use crate::report::folder::{FolderError, ResultFolder};
 use crate::report::record::{Record, TargetRecord};
@@ -444,6 +445,12 @@ impl<'g> Run<'g> {
         Record { pairs, ..Record::new(&self.plans[alive], facts, targets) }
     }
 
+    /// What does the TCP: all workers have a ring where one is wanted and can be had.
+    fn driver(&self) -> &'static str {
+        let has_ring = self.plans[0].wants_ring() && Ring::new().is_ok();
+        if has_ring { "io-uring" } else { "epoll" }
+    }
+
     fn facts(&self) -> RunFacts {
         let system = rustix::system::uname();
         RunFacts {
@@ -453,6 +460,7 @@ impl<'g> Run<'g> {
             host: HostFacts {
                 os: std::env::consts::OS.to_owned(),
                 kernel: system.release().to_string_lossy().into_owned(),
+                driver: self.driver().to_owned(),
                 cpu_count: super::cores(),
                 descriptor_limit: Some(limits::raise_descriptor_limit().allowed),
             },

@@ -22,7 +22,6 @@ use crate::net::ring::Ring;
 use crate::net::timers::{TimerKey, Timers};
 use crate::net::tls::TlsClient;
 use crate::plan::Plan;
-use crate::scenario::driver::Driver;
 
 /// How often a worker looks at its interval, at the end of its stage and at the user.
 const TICK: Duration = Duration::from_millis(20);
@@ -147,11 +146,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         timers: Timers::new()?,
         tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
-        ring: match plan.scenario.driver {
-            Driver::Auto => Ring::new().ok(),
-            Driver::Epoll => None,
-            Driver::IoUring => Some(Ring::new()?),
-        },
+        ring: plan.wants_ring().then(Ring::new).and_then(Result::ok),
         draining: plan.loads.iter().map(|_| tokio::sync::Notify::new()).collect(),
     });
     if let Some(ring) = bench.ring.clone() {

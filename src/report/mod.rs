@@ -57,6 +57,9 @@ pub struct HostFacts {
     pub os: String,
     /// The kernel's release.
     pub kernel: String,
+    /// What did the engine's TCP: `epoll` or `io-uring`; empty where that was not noted.
+    #[serde(default)]
+    pub driver: String,
     /// Processors that the process may use.
     pub cpu_count: usize,
     /// File descriptors that the process may open; `None` where that is not known.

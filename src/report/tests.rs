@@ -43,6 +43,7 @@ fn facts() -> RunFacts {
         host: HostFacts {
             os: "linux".to_owned(),
             kernel: "6.1".to_owned(),
+            driver: "epoll".to_owned(),
             cpu_count: 2,
             descriptor_limit: Some(1024),
         },

@@ -98,7 +98,7 @@ fn between(first: &View<'_>, other: &View<'_>) -> Vec<Mismatch> {
     let host = |record: &crate::report::record::Record| {
         let host = &record.facts.host;
         let cpus = host.cpu_count;
-        let text = format!("{} {}, {cpus} processors", host.os, host.kernel);
+        let text = format!("{} {}, {cpus} processors, by {}", host.os, host.kernel, host.driver);
         printable(text.as_bytes())
     };
     same("host", host(a), host(b));

@@ -245,7 +245,13 @@ fn provenance(saved: &Saved, index: usize) -> Vec<[String; 2]> {
         ),
         row(
             "generator",
-            format!("{} {}, {} processors", safe(&host.os), safe(&host.kernel), host.cpu_count),
+            format!(
+                "{} {}, {} processors, by {}",
+                safe(&host.os),
+                safe(&host.kernel),
+                host.cpu_count,
+                safe(&host.driver)
+            ),
         ),
     ]
 }
