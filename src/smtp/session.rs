@@ -47,13 +47,17 @@ pub struct Session<T> {
 
 impl<T> Default for Session<T> {
     fn default() -> Self {
-        Self { parser: ReplyParser::default(), owed: VecDeque::with_capacity(1) }
+        Self { parser: ReplyParser::default(), owed: VecDeque::new() }
     }
 }
 
 impl<T: Copy> Session<T> {
     /// Notes that a command went out at `sent` whose reply may take `limit`.
     pub fn owe(&mut self, what: T, sent: Instant, limit: Duration) {
+        if self.owed.capacity() == 0 {
+            // By itself it would take room for four, and most sessions never owe more than one.
+            self.owed.reserve_exact(1);
+        }
         self.owed.push_back(Owed { what, sent, limit });
     }
 
