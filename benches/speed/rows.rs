@@ -143,7 +143,7 @@ fn calls(bench: &Bench) -> Outcome<Vec<Finding>> {
         let mut values = Vec::new();
         for _ in 0..bench.rounds.min(3) {
             let folder = tempfile::tempdir_in(bench.folder.path())?;
-            let calls = strace::calls_a_round_trip(folder.path(), &url, sessions, messages);
+            let calls = strace::calls_a_round_trip(folder.path(), &url, "auto", sessions, messages);
             values.push(calls.map_err(|error| format!("strace: {error}"))?);
         }
         let what = format!("system calls a round trip, lock-step, {sessions} sessions");

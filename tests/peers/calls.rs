@@ -1,6 +1,8 @@
-//! System calls a round trip: a read and a write, and a share of one wait for all sessions.
+//! System calls a round trip: by epoll a read and a write, and a share of one wait for all sessions; by io_uring a share of
+//! one call for many.
 
 use smtpbench::behavior::Behavior;
+use smtpbench::net::ring::Ring;
 use smtpbench::sink::{Capture, ListenAddress, Sink, SinkOptions, Trust};
 use smtpbench::smtp::Protocol;
 use tempfile::TempDir;
@@ -15,6 +17,23 @@ const SESSIONS: u64 = 40;
 
 #[test]
 fn a_round_trip_takes_two_system_calls() {
+    let Some(calls) = calls("epoll") else { return };
+    assert!(calls <= CALLS_MAX, "{calls:.2} system calls a round trip");
+    assert!(calls >= 1.0, "{calls:.2} system calls a round trip: they are not seen");
+}
+
+#[test]
+fn many_sessions_share_their_system_calls() {
+    if let Err(error) = Ring::new() {
+        return eprintln!("skipped: no io_uring here: {error}");
+    }
+    let Some(calls) = calls("auto") else { return };
+    // Half of what each would take by itself, and most often a quarter.
+    assert!(calls > 0.0 && calls <= 1.0, "{calls:.2} system calls a round trip");
+}
+
+/// Of a round trip, where strace is here.
+fn calls(driver: &str) -> Option<f64> {
     let sink = Sink::start(SinkOptions {
         listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 0).into())],
         behavior: Behavior::default(),
@@ -29,9 +48,7 @@ fn a_round_trip_takes_two_system_calls() {
     .unwrap();
     let folder = TempDir::new().unwrap();
     let url = format!("smtp://{}", sink.addresses()[0]);
-    let counted = strace::calls_a_round_trip(folder.path(), &url, SESSIONS, 500);
+    let counted = strace::calls_a_round_trip(folder.path(), &url, driver, SESSIONS, 500);
     let counted = counted.map_err(|error| Missing(error.to_string()));
-    let Some(calls) = here("strace", counted) else { return };
-    assert!(calls <= CALLS_MAX, "{calls:.2} system calls a round trip");
-    assert!(calls >= 1.0, "{calls:.2} system calls a round trip: they are not seen");
+    here("strace", counted)
 }

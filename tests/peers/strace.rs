@@ -5,18 +5,20 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// System calls a round trip of a lock-step run on kept-open sessions: what further `messages` take, so that neither start
-/// nor end of the program is in it. `folder` is for results.
+/// nor end of the program is in it. `driver` does the TCP, `folder` is for
+/// results.
 ///
 /// # Errors
 /// When strace is missing or may not trace, or the run fails.
 pub(crate) fn calls_a_round_trip(
     folder: &Path,
     url: &str,
+    driver: &str,
     sessions: u64,
     messages: u64,
 ) -> io::Result<f64> {
-    let short = calls(folder, url, sessions, messages)?;
-    let long = calls(folder, url, sessions, 2 * messages)?;
+    let short = calls(folder, url, driver, sessions, messages)?;
+    let long = calls(folder, url, driver, sessions, 2 * messages)?;
     // MAIL, RCPT, DATA and the body.
     let round_trips = 4 * messages;
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
@@ -24,7 +26,7 @@ pub(crate) fn calls_a_round_trip(
     Ok(each)
 }
 
-fn calls(folder: &Path, url: &str, sessions: u64, messages: u64) -> io::Result<u64> {
+fn calls(folder: &Path, url: &str, driver: &str, sessions: u64, messages: u64) -> io::Result<u64> {
     let counts = folder.join(format!("calls-{messages}"));
     let results = folder.join(format!("results-{messages}"));
     let output = Command::new("strace")
@@ -32,7 +34,7 @@ fn calls(folder: &Path, url: &str, sessions: u64, messages: u64) -> io::Result<u
         .arg(&counts)
         .args([env!("CARGO_BIN_EXE_smtpbench"), "run", "--quiet", "--target", url])
         .args(["--sessions", &sessions.to_string(), "--messages", &messages.to_string()])
-        .args(["--size", "1KiB", "--out"])
+        .args(["--driver", driver, "--size", "1KiB", "--out"])
         .arg(&results)
         .stdin(Stdio::null())
         .output()?;
