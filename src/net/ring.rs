@@ -375,8 +375,10 @@ impl State {
         // SAFETY: an operation points to its connection's peer or outgoing bytes, or to nothing; both stay as they are
         // until its completion was seen, and the connection with them. The ring waits for all of them when it ends.
         while unsafe { self.uring.submission().push(&entry) }.is_err() {
-            // The queue is full. An error here is one of the ring itself and comes again in its own task.
-            let _ = self.uring.submit();
+            // The queue is full. What is done is taken as well: where too much of it waits, the kernel submits nothing.
+            if let Err(error) = self.turn() {
+                return self.break_down(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+            }
         }
         if let Some(waker) = self.idle.take() {
             waker.wake();
