@@ -27,7 +27,6 @@ use crate::measure::recorder::Snapshot;
 use crate::measure::summary::Summary;
 use crate::measure::validity::{EndOfRun, RunState, Verdict};
 use crate::net::limits;
-use crate::net::ring::Ring;
 use crate::plan::Plan;
 use crate::report::folder::{FolderError, ResultFolder};
 use crate::report::record::{Record, TargetRecord};
@@ -119,6 +118,17 @@ fn planted(ground: &Ground) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+/// What did the TCP; nothing where no worker came to its end.
+fn driver(endings: &[Ending]) -> &'static str {
+    let workers: usize = endings.iter().map(|ending| ending.worker_cpu.len()).sum();
+    match endings.iter().map(|ending| ending.rings).sum::<usize>() {
+        _ if workers == 0 => "",
+        0 => "epoll",
+        rings if rings == workers => "io-uring",
+        _ => "epoll and io-uring",
+    }
 }
 
 fn folder(args: &RunArgs, scenario: &Scenario) -> Result<ResultFolder, Stop> {
@@ -233,6 +243,7 @@ impl<'g> Run<'g> {
         }
         live.finish();
         facts.ended = Some(clock::wall());
+        facts.host.driver = driver(&endings).to_owned();
         let finished_at = clock::now().saturating_duration_since(started);
         let sides =
             courses.into_iter().zip(endings).enumerate().map(|(index, (course, ending))| {
@@ -445,12 +456,6 @@ impl<'g> Run<'g> {
         Record { pairs, ..Record::new(&self.plans[alive], facts, targets) }
     }
 
-    /// What does the TCP: all workers have a ring where one is wanted and can be had.
-    fn driver(&self) -> &'static str {
-        let has_ring = self.plans[0].wants_ring() && Ring::new().is_ok();
-        if has_ring { "io-uring" } else { "epoll" }
-    }
-
     fn facts(&self) -> RunFacts {
         let system = rustix::system::uname();
         RunFacts {
@@ -460,7 +465,8 @@ impl<'g> Run<'g> {
             host: HostFacts {
                 os: std::env::consts::OS.to_owned(),
                 kernel: system.release().to_string_lossy().into_owned(),
-                driver: self.driver().to_owned(),
+                // The workers tell at their end.
+                driver: String::new(),
                 cpu_count: super::cores(),
                 descriptor_limit: Some(limits::raise_descriptor_limit().allowed),
             },

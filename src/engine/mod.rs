@@ -30,6 +30,8 @@ use worker::{Assignment, Control, Told, WorkerReport};
 pub struct Ending {
     /// Processor time over time of each worker that came to its end.
     pub worker_cpu: Vec<f64>,
+    /// How many of those did their TCP through a ring.
+    pub rings: usize,
     /// Workers that panicked or never started.
     pub workers_lost: Vec<String>,
     /// When the last message ended.
@@ -90,6 +92,7 @@ impl Engine {
             match thread.join() {
                 Ok(Ok(report)) => {
                     ending.worker_cpu.push(report.cpu);
+                    ending.rings += usize::from(report.ring);
                     ending.last_ended = ending.last_ended.max(report.last_ended);
                     ending.drained_since =
                         [ending.drained_since, report.drained_since].into_iter().flatten().min();

@@ -67,6 +67,8 @@ impl Slot {
                 Work::Arrival(start) => {
                     sessions.admit(Some(start));
                     sessions.run().await;
+                    // The connection is closed before another opens: a ring does that in its own turn.
+                    tokio::task::yield_now().await;
                 }
             }
             let next = {

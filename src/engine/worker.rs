@@ -22,6 +22,7 @@ use crate::net::ring::Ring;
 use crate::net::timers::{TimerKey, Timers};
 use crate::net::tls::TlsClient;
 use crate::plan::Plan;
+use crate::scenario::driver::Driver;
 
 /// How often a worker looks at its interval, at the end of its stage and at the user.
 const TICK: Duration = Duration::from_millis(20);
@@ -95,6 +96,8 @@ pub struct Assignment {
 pub struct WorkerReport {
     /// Processor time over time, from 0 to 1.
     pub cpu: f64,
+    /// Its TCP went through a ring.
+    pub ring: bool,
     /// Messages of each load that it was leased and did not use.
     pub unused: Vec<Vec<u64>>,
     /// When its last message ended.
@@ -146,7 +149,7 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
         timers: Timers::new()?,
         tls: TlsClient::new(&plan.targets[0].security, &plan.targets[0].url)
             .map_err(std::io::Error::other)?,
-        ring: plan.wants_ring().then(Ring::new).and_then(Result::ok),
+        ring: ring(plan)?,
         draining: plan.loads.iter().map(|_| tokio::sync::Notify::new()).collect(),
     });
     if let Some(ring) = bench.ring.clone() {
@@ -191,10 +194,19 @@ async fn work(assignment: Assignment) -> std::io::Result<WorkerReport> {
     }
     Ok(WorkerReport {
         cpu: watched.cpu,
+        ring: bench.ring.is_some(),
         unused: desk.loads.iter().map(|load| load.numbers.unused()).collect(),
         last_ended: desk.last_ended,
         drained_since: work.drained_since.iter().flatten().min().copied(),
     })
+}
+
+/// The ring that the plan wants; none where there is none to be had and the user did not insist.
+fn ring(plan: &Plan) -> std::io::Result<Option<Ring>> {
+    match plan.wants_ring().then(Ring::new).transpose() {
+        Err(_) if plan.scenario.driver == Driver::Auto => Ok(None),
+        made => made,
+    }
 }
 
 /// Waits until `begin`, or until `load` drains.

@@ -10,8 +10,8 @@ use io_uring::types::BufRingEntry;
 
 /// Bytes of one: more than any reply that is not hostile, so that one completion is one reply.
 const BYTES: u16 = 2048;
-/// What the kernel wants a ring of buffers aligned to.
-const PAGE: usize = 4096;
+/// What the kernel wants a ring of buffers aligned to: a page, which is as large as this on some machines.
+const PAGE: usize = 64 * 1024;
 
 /// What came for one connection: a part of a buffer.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, LocalOptions};
 
 use super::*;
 use crate::clock::Duration;
+use crate::measure::outcome::Failure;
 
 /// Runs `test` on a ring, or not at all where the system has none (Linux before 6.1, most containers): aloud.
 fn on_a_ring<F: Future<Output = ()>>(test: impl FnOnce(Ring) -> F) {
@@ -122,8 +123,6 @@ fn what_was_written_goes_out_before_the_close() {
         let stream = ring.connect(address, None).await.unwrap();
         write_all(&stream, b"QUIT\r\n").await.unwrap();
         drop(stream);
-        // The ring has a turn to do it in.
-        tokio::time::sleep(Duration::from_millis(50)).await;
     });
     assert_eq!(peer.join().unwrap().unwrap(), b"QUIT\r\n");
 }
@@ -141,7 +140,6 @@ fn a_close_can_be_a_reset() {
         .await;
         stream.with_socket(|socket| socket.set_linger(Some(Duration::ZERO))).unwrap();
         drop(stream);
-        tokio::time::sleep(Duration::from_millis(50)).await;
     });
     assert_eq!(peer.join().unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
@@ -187,4 +185,70 @@ fn a_reset_is_told_also_after_a_write_met_it() {
         let error = read(&stream, &mut [0; 8]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     });
+}
+
+#[test]
+fn what_came_before_a_reset_is_read_first() {
+    let (listener, address) = listener();
+    on_a_ring(|ring| async move {
+        let stream = ring.connect(address, None).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        write_all(&stream, b"nobody reads this").await.unwrap();
+        // Closing with unread input is a reset.
+        peer.set_nonblocking(true).unwrap();
+        while peer.peek(&mut [0]).is_err() {
+            tokio::task::yield_now().await;
+        }
+        peer.write_all(b"421 bye\r\n").unwrap();
+        let mut got = [0; 9];
+        assert_eq!(read(&stream, &mut got).await.unwrap(), 9);
+        assert_eq!(&got, b"421 bye\r\n");
+        drop(peer);
+        let error = read(&stream, &mut got).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn a_ring_that_fails_is_never_the_targets_fault() {
+    let (listener, address) = listener();
+    on_a_ring(|ring| async move {
+        let stream = ring.connect(address, None).await.unwrap();
+        // As a socket's error this would be a full queue of the target.
+        ring.0.borrow_mut().break_down(&io::ErrorKind::WouldBlock.into());
+        let error = read(&stream, &mut [0; 8]).await.unwrap_err();
+        assert_eq!(connect::classify(&error), Failure::Internal);
+        let error = ring.connect(address, None).await.unwrap_err();
+        assert_eq!(connect::classify(&error), Failure::Internal);
+        drop(listener);
+    });
+}
+
+#[test]
+fn more_than_one_batch_goes_out_whole() {
+    let (listener, address) = listener();
+    // Some batches, and fewer than a listen queue takes.
+    let count = 100;
+    let peers = thread::spawn(move || {
+        for _ in 0..count {
+            let mut line = [0; 6];
+            let (mut peer, _) = listener.accept().unwrap();
+            peer.read_exact(&mut line).unwrap();
+            assert_eq!(&line, b"NOOP\r\n");
+        }
+    });
+    on_a_ring(|ring| async move {
+        let mut streams = Vec::new();
+        for _ in 0..count {
+            streams.push(ring.connect(address, None).await.unwrap());
+        }
+        // All of them in one poll of one task.
+        for stream in &streams {
+            write_all(stream, b"NOOP\r\n").await.unwrap();
+        }
+        for stream in &streams {
+            assert_eq!(read(stream, &mut [0; 8]).await.unwrap(), 0);
+        }
+    });
+    peers.join().unwrap();
 }
